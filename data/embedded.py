@@ -1,0 +1,256 @@
+"""Embedded servers shared by everyone who opens the same folder, stopped with the last of them.
+
+Each user of a server holds a shared ``flock``; a warden process (see `data.warden`) holds the
+server. So a server outlives the process that started it while others need it, and goes when the
+last one does, also after ``kill -9``. Whoever finds a stale pid or socket cleans it up.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+__all__ = ["Server", "StoreError", "Tenant", "short_folder", "use"]
+
+START_S = 60.0
+STOP_S = 30.0
+SOCKET_BYTES = 103  # sun_path holds 104 on macOS, 108 on Linux, with the closing zero
+WARDEN = Path(__file__).with_name("warden.py")
+
+
+class StoreError(RuntimeError):
+    """An embedded store cannot run; the message says what was expected, found and the fix."""
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """The account a server runs under, where it refuses to run as root."""
+
+    name: str
+    uid: int
+    gid: int
+
+
+@dataclass(frozen=True)
+class Server:
+    """What there is to know of one embedded server.
+
+    Parameters
+    ----------
+    name
+        For messages.
+    home
+        Folder of locks, log and data.
+    command
+        Program and arguments; it must stay in the foreground.
+    tenant
+        Account to run under; None for ours.
+    stop
+        Signal that ends it in good order.
+    pid
+        File that holds its process id in the first line.
+    answers
+        Whether it serves requests now.
+    prepare
+        Makes its folders before a start.
+    """
+
+    name: str
+    home: Path
+    command: tuple[str, ...]
+    tenant: Tenant | None
+    stop: signal.Signals
+    pid: Path
+    answers: Callable[[], bool]
+    prepare: Callable[[], None]
+
+    @property
+    def log(self) -> Path:
+        """File with what the server said."""
+        return self.home / "log"
+
+
+@contextmanager
+def use(server: Server) -> Iterator[None]:
+    """Run a block with the server up; start it if nobody has, stop it if nobody is left.
+
+    Raises
+    ------
+    StoreError
+        If it does not come up within a minute.
+    """
+    server.home.mkdir(parents=True, exist_ok=True)
+    with (server.home / "users.lock").open("a") as users:
+        fcntl.flock(users, fcntl.LOCK_SH)  # waits while a warden stops the server
+        try:
+            with (server.home / "start.lock").open("a") as start:
+                fcntl.flock(start, fcntl.LOCK_EX)
+                if not server.answers():
+                    _start(server)
+            yield
+        finally:
+            _leave(server, users)
+
+
+def short_folder(home: Path, longest: str) -> Path:
+    """Private folder for a socket called `longest`, near `home` if the path stays short enough."""
+    near = home.resolve() / "run"
+    if len(os.fsencode(near / longest)) <= SOCKET_BYTES:
+        return near
+    mark = hashlib.sha256(os.fsencode(home.resolve())).hexdigest()[:12]
+    return Path(tempfile.gettempdir()) / f"forewarn-{os.geteuid()}-{mark}"
+
+
+def own_folder(folder: Path, tenant: Tenant | None = None) -> Path:
+    """Make a folder that only the server's account may enter."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    uid = os.geteuid() if tenant is None else tenant.uid
+    found = folder.lstat()
+    if tenant is not None and found.st_uid == os.geteuid():
+        os.chown(folder, tenant.uid, tenant.gid)
+    elif found.st_uid != uid or folder.is_symlink():
+        raise StoreError(
+            f"expected {folder} to belong to user {uid}, found user {found.st_uid}; "
+            "run as the user who made it, remove it, or set FOREWARN_VAR to another folder"
+        )
+    folder.chmod(0o700)
+    return folder
+
+
+def _start(server: Server) -> None:
+    server.prepare()
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline:
+        _forget_stale(server, deadline)
+        if server.answers() or _launch(server, deadline):
+            return
+        if "still in use" not in _tail(server):  # orphans of a killed PostgreSQL need a moment
+            break
+        time.sleep(0.2)
+    raise StoreError(
+        f"expected the embedded {server.name} to answer within {START_S:.0f} s, found it silent; "
+        f"its log {server.log} ends with:\n{_tail(server)}"
+    )
+
+
+def _launch(server: Server, deadline: float) -> bool:
+    """Start a warden with the server; False when it died before it answered."""
+    alive, held = os.pipe()
+    try:
+        subprocess.run(  # noqa: S603
+            [sys.executable, "-I", "-S", str(WARDEN), json.dumps(_order(server))],
+            check=True,
+            stdin=subprocess.DEVNULL,
+            stdout=held,  # open for as long as the warden lives: the end of file tells
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            umask=0o022,
+        )
+    finally:
+        os.close(held)
+    try:
+        os.set_blocking(alive, False)
+        while time.monotonic() < deadline:
+            if server.answers():
+                return True
+            if _ended(alive):
+                return False
+            time.sleep(0.02)
+        return False
+    finally:
+        os.close(alive)
+
+
+def _order(server: Server) -> dict[str, object]:
+    return {
+        "lock": str(server.home / "users.lock"),
+        "log": str(server.log),
+        "folder": str(server.home),
+        "command": server.command,
+        "user": server.tenant and server.tenant.uid,
+        "group": server.tenant and server.tenant.gid,
+        "signal": int(server.stop),
+    }
+
+
+def _ended(pipe: int) -> bool:
+    try:
+        return os.read(pipe, 1) == b""
+    except BlockingIOError:
+        return False
+
+
+def _leave(server: Server, users: IO[str]) -> None:
+    try:
+        fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        # others still use it, or its warden saw us go and is stopping it: wait for that
+        fcntl.flock(users, fcntl.LOCK_SH)
+        return
+    _stop(server)
+
+
+def _stop(server: Server) -> None:
+    pid = _pid(server)
+    if pid is None or not _runs(pid, server):
+        return
+    os.kill(pid, server.stop)
+    deadline = time.monotonic() + STOP_S
+    while _runs(pid, server):
+        if time.monotonic() > deadline:
+            os.kill(pid, signal.SIGKILL)
+            return
+        time.sleep(0.01)
+
+
+def _forget_stale(server: Server, deadline: float) -> None:
+    """Wait for a server that is coming or going; drop the pid file of one that is gone."""
+    while (pid := _pid(server)) is not None and _runs(pid, server):
+        if server.answers() or time.monotonic() > deadline:
+            return
+        time.sleep(0.05)
+    server.pid.unlink(missing_ok=True)
+
+
+def _pid(server: Server) -> int | None:
+    try:
+        return int(server.pid.read_text().splitlines()[0])
+    except (FileNotFoundError, IndexError, ValueError):
+        return None
+
+
+def _runs(pid: int, server: Server) -> bool:
+    """Whether that process is the server, and not another that got its number."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return Path(server.command[0]).name in _command_line(pid)
+
+
+def _command_line(pid: int) -> str:
+    listing = Path(f"/proc/{pid}/cmdline")
+    if Path("/proc/self").exists():
+        try:
+            return listing.read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            return ""
+    shown = ["ps", "-o", "command=", "-p", str(pid)]
+    return subprocess.run(shown, check=False, capture_output=True, text=True).stdout  # noqa: S603
+
+
+def _tail(server: Server) -> str:
+    try:
+        return "\n".join(server.log.read_text(errors="replace").splitlines()[-12:])
+    except FileNotFoundError:
+        return "(no log)"
