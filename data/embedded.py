@@ -15,12 +15,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-__all__ = ["Server", "StoreError", "Tenant", "short_folder", "use"]
+__all__ = ["Server", "StoreError", "Tenant", "own_folder", "short_folder", "use"]
 
 START_S = 60.0
 STOP_S = 30.0
@@ -92,14 +92,18 @@ def use(server: Server) -> Iterator[None]:
     server.home.mkdir(parents=True, exist_ok=True)
     with (server.home / "users.lock").open("a") as users:
         fcntl.flock(users, fcntl.LOCK_SH)  # waits while a warden stops the server
+        wardens: list[int] = []
         try:
             with (server.home / "start.lock").open("a") as start:
                 fcntl.flock(start, fcntl.LOCK_EX)
                 if not server.answers():
-                    _start(server)
+                    _start(server, wardens)
             yield
         finally:
-            _leave(server, users)
+            options = 0 if _leave(server, users) else os.WNOHANG
+            for warden in wardens:
+                with suppress(ChildProcessError):
+                    os.waitpid(warden, options)
 
 
 def short_folder(home: Path, longest: str) -> Path:
@@ -111,7 +115,7 @@ def short_folder(home: Path, longest: str) -> Path:
     return Path(tempfile.gettempdir()) / f"forewarn-{os.geteuid()}-{mark}"
 
 
-def own_folder(folder: Path, tenant: Tenant | None = None) -> Path:
+def own_folder(folder: Path, tenant: Tenant | None = None) -> None:
     """Make a folder that only the server's account may enter."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     uid = os.geteuid() if tenant is None else tenant.uid
@@ -124,15 +128,14 @@ def own_folder(folder: Path, tenant: Tenant | None = None) -> Path:
             "run as the user who made it, remove it, or set FOREWARN_VAR to another folder"
         )
     folder.chmod(0o700)
-    return folder
 
 
-def _start(server: Server) -> None:
+def _start(server: Server, wardens: list[int]) -> None:
     server.prepare()
     deadline = time.monotonic() + START_S
     while time.monotonic() < deadline:
         _forget_stale(server, deadline)
-        if server.answers() or _launch(server, deadline):
+        if server.answers() or _launch(server, wardens, deadline):
             return
         if "still in use" not in _tail(server):  # orphans of a killed PostgreSQL need a moment
             break
@@ -143,19 +146,11 @@ def _start(server: Server) -> None:
     )
 
 
-def _launch(server: Server, deadline: float) -> bool:
+def _launch(server: Server, wardens: list[int], deadline: float) -> bool:
     """Start a warden with the server; False when it died before it answered."""
     alive, held = os.pipe()
     try:
-        subprocess.run(  # noqa: S603
-            [sys.executable, "-I", "-S", str(WARDEN), json.dumps(_order(server))],
-            check=True,
-            stdin=subprocess.DEVNULL,
-            stdout=held,  # open for as long as the warden lives: the end of file tells
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-            umask=0o022,
-        )
+        wardens.append(_spawn(json.dumps(_order(server)), held))
     finally:
         os.close(held)
     try:
@@ -169,6 +164,17 @@ def _launch(server: Server, deadline: float) -> bool:
         return False
     finally:
         os.close(alive)
+
+
+def _spawn(order: str, held: int) -> int:
+    # its standard output is open for as long as the warden lives: the end of file tells
+    files = [
+        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+        (os.POSIX_SPAWN_DUP2, held, 1),
+        (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
+    ]
+    command = [sys.executable, "-I", "-S", str(WARDEN), order]
+    return os.posix_spawn(command[0], command, os.environ, file_actions=files)
 
 
 def _order(server: Server) -> dict[str, object]:
@@ -190,14 +196,17 @@ def _ended(pipe: int) -> bool:
         return False
 
 
-def _leave(server: Server, users: IO[str]) -> None:
+def _leave(server: Server, users: IO[str]) -> bool:
+    """Stop the server if we are its last user; whether we were."""
     try:
         fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         # others still use it, or its warden saw us go and is stopping it: wait for that
         fcntl.flock(users, fcntl.LOCK_SH)
-        return
+        return False
     _stop(server)
+    fcntl.flock(users, fcntl.LOCK_UN)
+    return True
 
 
 def _stop(server: Server) -> None:

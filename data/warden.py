@@ -57,6 +57,6 @@ def _leave(server: "subprocess.Popen[bytes]") -> None:
         os._exit(0)
 
 
-if __name__ == "__main__" and os.fork() == 0:
-    # the first process ends at once, so that its starter has nothing left to reap
+if __name__ == "__main__":
+    os.setsid()  # a Ctrl-C at the terminal is for the users; the server goes after them
     guard(json.loads(sys.argv[1]))
