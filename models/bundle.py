@@ -1,0 +1,405 @@
+"""A model on disk: a directory of text, hashed and signed, checked before anything is opened.
+
+Nothing is unpickled. LightGBM meets a text only after the manifest's signature and that file's
+hash were verified on the very bytes it will get, and, unless told otherwise, after another process
+has opened the same bytes and scored the canaries to the bit.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from models import canary
+from models.calibration import Calibration
+from models.card import Card
+from models.fraud import FraudModel
+from models.norms import Norms
+from models.policy import Policy
+from models.scam_type import ScamTypeModel
+from models.signing import PublicKey, Signer
+from models.stage import StageModel
+from models.trees import Trees
+
+__all__ = ["Bundle", "BundleError", "Features", "Parts", "load", "write"]
+
+FORMAT = "forewarn-bundle/1"
+MANIFEST, SIGNATURE = "MANIFEST.json", "MANIFEST.sig"
+TREES = ("fraud", "scam_type", "stage")
+FILES = (
+    *(f"{name}.txt" for name in TREES),
+    "calibration.json",
+    "canary.json",
+    "card.json",
+    "features.json",
+    "norms.json",
+    "policy.json",
+    "temperatures.json",
+)
+MANIFEST_BYTES = 64 * 1024
+SIGNATURE_BYTES = 1024
+FILE_BYTES = 128 * 1024 * 1024  # trees of a few MB are usual
+CANARY_ROWS = 16
+CANARY_SECONDS = 30.0  # half a second when the machine is quiet
+
+
+class BundleError(ValueError):
+    """A bundle that must not be used: what was expected, what was found, how to mend it."""
+
+    def __init__(self, expected: str, found: str, fix: str) -> None:
+        super().__init__(f"bundle refused: expected {expected}, found {found}; {fix}")
+        self.expected, self.found, self.fix = expected, found, fix
+
+
+class Features(Protocol):
+    """What a bundle keeps of a feature set (`features.spec.FeatureSet` has it)."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Derived names, in the order of the vector."""
+
+    @property
+    def digest(self) -> str:
+        """Hash over every definition."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Everything a bundle is written from."""
+
+    fraud: FraudModel
+    scam_type: ScamTypeModel
+    stage: StageModel
+    policy: Policy
+    norms: Norms
+    features: Features
+    card: Card
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A verified model: what `load` returns.
+
+    Parameters
+    ----------
+    version : str
+        First 16 hexadecimal digits of the manifest's SHA-256.
+    names : tuple of str
+        Features in the order of the vector.
+    features_digest : str
+        Digest of the feature set the model was trained with.
+    """
+
+    fraud: FraudModel
+    scam_type: ScamTypeModel
+    stage: StageModel
+    policy: Policy
+    norms: Norms
+    card: Card
+    names: tuple[str, ...]
+    features_digest: str
+    version: str
+
+    @property
+    def calibration(self) -> Calibration:
+        """The fraud model's calibration."""
+        return self.fraud.calibration
+
+    def require(self, features: Features) -> None:
+        """Raise unless vectors of `features` are what this model was trained on.
+
+        Raises
+        ------
+        BundleError
+            With the features that are missing or new.
+        """
+        if (features.names, features.digest) == (self.names, self.features_digest):
+            return
+        missing = [name for name in self.names if name not in features.names]
+        new = [name for name in features.names if name not in self.names]
+        raise BundleError(
+            f"features {self.features_digest}",
+            f"{features.digest} (missing: {missing[:5] or 'none'}, new: {new[:5] or 'none'})",
+            "retrain, or serve with the code this model was trained with",
+        )
+
+
+def write(directory: Path, parts: Parts, signer: Signer) -> str:
+    """Write a bundle and return its version; the same parts and key write the same bytes.
+
+    The directory appears whole or not at all.
+
+    Parameters
+    ----------
+    directory : Path
+        Must not exist, unless it already is this very bundle.
+    parts : Parts
+    signer : Signer
+
+    Raises
+    ------
+    BundleError
+        If the directory exists with other content.
+    """
+    contents = _contents(parts)
+    manifest = _manifest(contents)
+    if directory.exists():
+        _check_same(directory, manifest)
+        return _version(manifest)
+    partial = directory.with_name(f".{directory.name}.{os.getpid()}.part")
+    partial.mkdir(parents=True)
+    try:
+        signature = signer.sign(manifest).encode() + b"\n"
+        for name, content in {**contents, MANIFEST: manifest, SIGNATURE: signature}.items():
+            (partial / name).write_bytes(content)
+        partial.rename(directory)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    return _version(manifest)
+
+
+def load(
+    directory: Path,
+    public_key: PublicKey,
+    *,
+    try_first: bool = True,
+    deadline_s: float = CANARY_SECONDS,
+) -> Bundle:
+    """Verify a bundle and open it.
+
+    Parameters
+    ----------
+    directory : Path
+        Where `write` put it.
+    public_key : PublicKey
+        The publisher's.
+    try_first : bool
+        Let another process open the trees first (half a second). A worker may leave it out when
+        its server has just done it; signature and hashes are verified all the same.
+    deadline_s : float
+        Seconds that process may take.
+
+    Raises
+    ------
+    BundleError
+        If a file is missing, extra, no plain file, oversized, damaged or not signed by
+        `public_key`, or if the trees cannot be opened or score otherwise than when written.
+    """
+    contents, manifest = _verified(directory, public_key)
+    if try_first:
+        _try_in_subprocess(contents, deadline_s)
+    try:
+        return _opened(contents, _version(manifest))
+    except (KeyError, TypeError, ValueError) as error:
+        raise BundleError(
+            f"parts this version of the code can read ({FORMAT})",
+            f"{type(error).__name__}: {error}",
+            "retrain with this version",
+        ) from error
+
+
+def _contents(parts: Parts) -> dict[str, bytes]:
+    temperatures = {name: getattr(parts, name).temperature for name in TREES if name != "fraud"}
+    texts = {f"{name}.txt": getattr(parts, name).trees.text for name in TREES}
+    texts |= {
+        "calibration.json": parts.fraud.calibration.to_text(),
+        "canary.json": json.dumps(_canaries(parts)) + "\n",
+        "card.json": parts.card.to_text(),
+        "features.json": _features_text(parts),
+        "norms.json": parts.norms.to_text(),
+        "policy.json": parts.policy.to_text(),
+        "temperatures.json": json.dumps(temperatures) + "\n",
+    }
+    return {name: texts[name].encode() for name in sorted(texts)}
+
+
+def _features_text(parts: Parts) -> str:
+    names = parts.features.names
+    for name in TREES:
+        if getattr(parts, name).trees.names != tuple(names) or parts.norms.names != tuple(names):
+            raise BundleError(
+                f"{name} and norms over the {len(names)} features of the set",
+                f"{len(getattr(parts, name).trees.names)} and {len(parts.norms.names)} features",
+                "fit every part on vectors of one feature set",
+            )
+    return json.dumps({"digest": parts.features.digest, "names": list(names)}, indent=1) + "\n"
+
+
+def _canaries(parts: Parts) -> dict[str, Any]:
+    """Made-up rows and their raw scores; no citizen's vector is in a bundle."""
+    every = parts.norms.rows()
+    chosen = np.linspace(0, len(every) - 1, min(CANARY_ROWS, len(every))).astype(np.int64)
+    rows = every[chosen]
+    nullable = [[None if np.isnan(value) else value for value in row] for row in rows.tolist()]
+    raw = {name: getattr(parts, name).trees.raw(rows).tolist() for name in TREES}
+    return {"rows": nullable, "raw": raw}
+
+
+def _manifest(contents: Mapping[str, bytes]) -> bytes:
+    files = {
+        name: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+        for name, content in contents.items()
+    }
+    return (json.dumps({"format": FORMAT, "files": files}, indent=1) + "\n").encode()
+
+
+def _version(manifest: bytes) -> str:
+    return hashlib.sha256(manifest).hexdigest()[:16]
+
+
+def _check_same(directory: Path, manifest: bytes) -> None:
+    found = directory / MANIFEST
+    if not found.is_file() or found.read_bytes() != manifest:
+        raise BundleError(
+            f"{directory.name} to be new or to hold this same bundle",
+            "another content",
+            "publish to a new directory: bundles never change",
+        )
+
+
+def _verified(directory: Path, public_key: PublicKey) -> tuple[dict[str, bytes], bytes]:
+    with _folder(directory) as folder:
+        with os.scandir(folder) as entries:
+            _check_listing({entry.name for entry in entries})
+        manifest = _read(folder, MANIFEST, MANIFEST_BYTES)
+        signature = _read(folder, SIGNATURE, SIGNATURE_BYTES)
+        _check_signature(manifest, signature, public_key)
+        stated = _stated(manifest)
+        return {name: _checked(folder, name, stated[name]) for name in FILES}, manifest
+
+
+@contextmanager
+def _folder(directory: Path) -> Iterator[int]:
+    try:
+        folder = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise BundleError(
+            f"a bundle's directory at {directory}",
+            error.strerror or "nothing",
+            "train a model, or point FOREWARN_BUNDLE at a bundle",
+        ) from error
+    try:
+        yield folder
+    finally:
+        os.close(folder)
+
+
+def _check_listing(found: set[str]) -> None:
+    wanted = {*FILES, MANIFEST, SIGNATURE}
+    if missing := sorted(wanted - found):
+        raise BundleError(f"the file {missing[0]}", "none of that name", "copy the bundle whole")
+    if extra := sorted(found - wanted):
+        raise BundleError(
+            f"{len(wanted)} files and no other", f"also {extra[0]!r}", "copy the bundle afresh"
+        )
+
+
+def _read(folder: int, name: str, most: int) -> bytes:
+    """Read a plain file of at most `most` bytes; never follow a link, never wait on a pipe."""
+    try:
+        descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+    except OSError as error:
+        raise BundleError(
+            f"{name} to be a plain readable file",
+            error.strerror or type(error).__name__,
+            "copy the bundle afresh, without links",
+        ) from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise BundleError(f"{name} to be a plain file", "something else", "copy the bundle afresh")
+    with os.fdopen(descriptor, "rb") as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise BundleError(
+            f"{name} of at most {most} bytes", "more than that", "copy the bundle afresh"
+        )
+    return content
+
+
+def _check_signature(manifest: bytes, signature: bytes, public_key: PublicKey) -> None:
+    text = signature.decode("ascii", errors="replace").strip()
+    if not public_key.confirms(manifest, text):
+        raise BundleError(
+            f"{MANIFEST} signed with the key that belongs to the public key given",
+            "a signature that does not fit",
+            "copy the bundle afresh, or give its publisher's public key",
+        )
+
+
+def _stated(manifest: bytes) -> Mapping[str, Any]:
+    """Sizes and hashes by file, from a manifest whose signature was verified."""
+    content = json.loads(manifest)
+    if content.get("format") != FORMAT:
+        raise BundleError(FORMAT, repr(content.get("format")), "retrain with this version")
+    files: Mapping[str, Any] = content["files"]
+    if set(files) != set(FILES):
+        odd = sorted(set(files) ^ set(FILES))
+        raise BundleError(
+            f"a manifest of {len(FILES)} files", f"{odd[0]!r} differs", "retrain with this version"
+        )
+    return files
+
+
+def _checked(folder: int, name: str, stated: Mapping[str, Any]) -> bytes:
+    content = _read(folder, name, min(int(stated["bytes"]), FILE_BYTES))
+    found = hashlib.sha256(content).hexdigest()
+    if len(content) != stated["bytes"] or found != stated["sha256"]:
+        raise BundleError(
+            f"{name} of {stated['bytes']} bytes with SHA-256 {stated['sha256'][:16]}…",
+            f"{len(content)} bytes with {found[:16]}…",
+            "copy the bundle afresh",
+        )
+    return content
+
+
+def _try_in_subprocess(contents: Mapping[str, bytes], deadline_s: float) -> None:
+    canaries = json.loads(contents["canary.json"])
+    texts = {name: contents[f"{name}.txt"].decode() for name in TREES}
+    request = json.dumps({**canaries, "texts": texts})
+    expected = "trees that open and score as when written"
+    fix = "keep the model in use and retrain; look at LightGBM's version"
+    try:
+        done = subprocess.run(  # noqa: S603 - our own interpreter and file, no shell
+            [sys.executable, "-I", canary.__file__],
+            input=request,
+            capture_output=True,
+            text=True,
+            timeout=deadline_s,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise BundleError(expected, f"no answer in {deadline_s:g} s", fix) from error
+    answer = done.stdout.strip().rpartition("\n")[2]
+    if done.returncode != 0 or answer != "ok":
+        ended = (done.stderr.strip() or "no word").rpartition("\n")[2]
+        found = answer if done.returncode == 0 else f"exit status {done.returncode}: {ended}"
+        raise BundleError(expected, found, fix)
+
+
+def _opened(contents: Mapping[str, bytes], version: str) -> Bundle:
+    text = {name: content.decode() for name, content in contents.items()}
+    features = json.loads(text["features.json"])
+    heat: Mapping[str, float] = json.loads(text["temperatures.json"])
+    calibration = Calibration.from_text(text["calibration.json"])
+    return Bundle(
+        fraud=FraudModel.from_text(text["fraud.txt"], calibration),
+        scam_type=ScamTypeModel(Trees(text["scam_type.txt"]), heat["scam_type"]),
+        stage=StageModel(Trees(text["stage.txt"]), heat["stage"]),
+        policy=Policy.from_text(text["policy.json"]),
+        norms=Norms.from_text(text["norms.json"]),
+        card=Card.from_text(text["card.json"]),
+        names=tuple(features["names"]),
+        features_digest=features["digest"],
+        version=version,
+    )
