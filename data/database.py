@@ -1,0 +1,175 @@
+"""What PostgreSQL holds of the data layer: the log of live events and the quarantine.
+
+Tables are declared once, in `metadata`; other layers add theirs to it. The database itself is
+brought up to date by `upgrade`, from the plain DDL under ``data/migrations``.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    DateTime,
+    Engine,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    create_engine,
+    func,
+    select,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy.exc import OperationalError
+
+from data.events import EVENT_TYPES, Event
+from data.stores import StoreError
+from data.tables import empty_events, from_events
+
+__all__ = [
+    "connect",
+    "event_row",
+    "events",
+    "insert_events",
+    "last_seq",
+    "metadata",
+    "quarantine",
+    "read_events",
+    "upgrade",
+]
+
+MIGRATIONS = Path(__file__).with_name("migrations")
+UPGRADE_LOCK = 0x666F7265  # any number, the same for all of ours: "fore"
+
+metadata = MetaData()
+
+events = Table(
+    "events",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("event_id", Text, nullable=False, unique=True),
+    Column("kind", Text, nullable=False),
+    Column("occurred_at", DateTime(timezone=True), nullable=False),
+    Column("known_at", DateTime(timezone=True), nullable=False),
+    Column("late", Boolean, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("subscriber", Text, nullable=False),
+    Column("payload", JSONB, nullable=False),
+    Index("ix_events_subscriber", "subscriber", "seq"),
+    Index("ix_events_known_at", "known_at"),
+)
+"""Live events in order of arrival; ``payload`` is the concealed event as its contract dumps it."""
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("received_at", DateTime(timezone=True), nullable=False),
+    Column("source", Text, nullable=False),
+    Column("reason", JSONB, nullable=False),
+    Column("record", LargeBinary, nullable=False),
+    Column("times", Integer, nullable=False, server_default="1"),
+    Column("replayed_at", DateTime(timezone=True)),
+    Index("ix_quarantine_received_at", "received_at"),
+)
+"""Refused records, sealed; ``reason`` lists {field, expected, found, fix} without their values."""
+
+
+def connect(url: str) -> Engine:
+    """Engine for a database that answers.
+
+    Raises
+    ------
+    StoreError
+        If it does not.
+    """
+    engine = create_engine(url, hide_parameters=True, connect_args={"connect_timeout": 10})
+    try:
+        with engine.connect() as connection:
+            connection.execute(text("SELECT 1"))
+    except OperationalError as error:
+        engine.dispose()
+        raise StoreError(
+            f"expected PostgreSQL at {engine.url.render_as_string(hide_password=True)}, found no "
+            f"answer ({_first_line(error)}); start it, or correct or unset FOREWARN_DATABASE_URL"
+        ) from error
+    return engine
+
+
+def upgrade(url: str) -> None:
+    """Bring the database up to date; several processes may call it at once.
+
+    Raises
+    ------
+    StoreError
+        If the database does not answer.
+    """
+    engine = connect(url)
+    try:
+        with engine.begin() as connection:
+            connection.execute(select(func.pg_advisory_xact_lock(UPGRADE_LOCK)))
+            config = Config()
+            config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    finally:
+        engine.dispose()
+
+
+def event_row(event: Event, *, seq: int, late: bool) -> Mapping[str, Any]:
+    """Row of `events` for an event that is concealed and has its ``known_at``."""
+    return {
+        "seq": seq,
+        "event_id": event.event_id,
+        "kind": event.kind,
+        "occurred_at": event.occurred_at,
+        "known_at": event.known_at,
+        "late": late,
+        "source": event.source,
+        "subscriber": event.subscriber,
+        "payload": event.model_dump(mode="json", exclude_none=True),
+    }
+
+
+def insert_events(connection: Connection, rows: Iterable[Mapping[str, Any]]) -> set[str]:
+    """Add rows made by `event_row`; the ids of those that were new."""
+    given = list(rows)
+    if not given:
+        return set()
+    statement = insert(events).values(given).on_conflict_do_nothing(index_elements=["event_id"])
+    return set(connection.scalars(statement.returning(events.c.event_id)))
+
+
+def last_seq(connection: Connection) -> int:
+    """The highest ``seq`` in the log, -1 if it is empty."""
+    found: int | None = connection.scalar(select(func.max(events.c.seq)))
+    return -1 if found is None else found
+
+
+def read_events(connection: Connection, *, after: int = -1, limit: int = 100_000) -> pa.Table:
+    """Up to `limit` logged events with a higher ``seq``, in order, as `EVENT_SCHEMA`."""
+    wanted = select(events.c.seq, events.c.late, events.c.payload)
+    rows = connection.execute(
+        wanted.where(events.c.seq > after).order_by(events.c.seq).limit(limit)
+    ).all()
+    if not rows:
+        return empty_events()
+    facts = [EVENT_TYPES[row.payload["kind"]].model_validate(row.payload) for row in rows]
+    table = from_events(facts, late=[row.late for row in rows])  # type: ignore[arg-type]
+    place = table.schema.get_field_index("seq")
+    numbers = pa.array([row.seq for row in rows], pa.int64())
+    return table.set_column(place, table.schema.field(place), numbers)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0]
