@@ -67,6 +67,7 @@ CODE_WORDS: Final[Mapping[str, Both]] = {
     "medium": Both("中", "medium"),
     "low": Both("低", "low"),
 }
+LONGEST_MEASURE: Final = 6  # characters of a measure word that follows a number, as 个标准差
 WEEKDAYS: Final = (
     Both("周一", "Monday"),
     Both("周二", "Tuesday"),
@@ -146,7 +147,8 @@ def _people(spec: FeatureSpec) -> Both:
 
 def _before_value(pattern: str) -> str:
     """The sentence without its value, to say that there is none."""
-    bare = pattern.replace("{value}", "").replace("  ", " ")
+    before, _, after = pattern.partition("{value}")
+    bare = before if len(after) <= LONGEST_MEASURE else f"{before}{after}".replace("  ", " ")
     return bare.strip(" :：,，")
 
 
