@@ -11,7 +11,7 @@ from data.simulator.frauds import FRAUDS, Fraud
 from data.simulator.lookalikes import LOOKALIKES, Lookalike
 from data.simulator.rhythm import moments
 from data.simulator.rows import SCAMS, Rows
-from data.simulator.scripts import Cast, Script, play
+from data.simulator.scripts import Cast, play
 
 __all__ = ["Affair", "affairs", "fraud_ages", "frauds"]
 
@@ -63,7 +63,7 @@ def fraud_ages(scripts: Sequence[Fraud] = FRAUDS) -> NDArray[np.float64]:
     for _ in range(200):
         table *= VICTIM_AGES / (share @ table / share.sum())
         table /= table.sum(axis=1, keepdims=True)
-    return table
+    return np.asarray(table)
 
 
 def _people(
@@ -97,13 +97,6 @@ def _groups(city: City, start: Ints, chains: int, rng: np.random.Generator) -> I
     return np.asarray(chain * 1000 + turn, dtype=np.int64)
 
 
-def _cast(script: Script, people: Population, bands: NDArray[np.float64], start: Ints,
-          group: Ints, depth: Ints, rng: np.random.Generator) -> Cast:  # fmt: skip
-    salt = int.from_bytes(script.name.encode()[:4], "big")
-    episode = salt * 100_000_000 + np.arange(len(start))
-    return Cast(_people(people, bands, len(start), rng), start, group, episode, depth)
-
-
 def _fraud(number: int, people: Population, bands: Floats, rng: np.random.Generator) -> Affair:
     fraud, city = FRAUDS[number], people.city
     length = city.days + city.ahead_days + LEAD_IN_DAYS
@@ -111,7 +104,7 @@ def _fraud(number: int, people: Population, bands: Floats, rng: np.random.Genera
     window = (fraud.emerges, fraud.retires)
     shrink = min(window[1] * city.days, length) - max(window[0] * city.days, 0)
     part = shrink / city.days if window != (0.0, 1.0) else 1.0
-    victims = max(1, int(round(whole * part + rng.uniform(-0.5, 0.5))))
+    victims = max(1, round(whole * part + rng.uniform(-0.5, 0.5)))
     victims = victims if city.victims_per_100k_days > 0 else 0
     reached = int(victims * fraud.script.reach)
     staged = _staged(number, city)
@@ -123,7 +116,8 @@ def _fraud(number: int, people: Population, bands: Floats, rng: np.random.Genera
     chains = max(1, round(victims / (VICTIMS_A_CAMPAIGN * length / CAMPAIGN_DAYS)))
     start[victims + reached :] = city.end_us - HOUR
     group = (number + 1) * PER_SCRIPT + _groups(city, start, chains, rng)
-    cast = _cast(fraud.script, people, bands, start, group, depth, rng)
+    who = _people(people, bands, size, rng)
+    cast = Cast(who, start, group, (number + 1) * PER_SCRIPT + np.arange(size), depth)
     rows = play(fraud.script, cast, people, rng)
     return Affair(fraud, cast, _stage(rows, cast, staged, number, city))
 
@@ -165,10 +159,11 @@ def _lookalike(number: int, people: Population, rng: np.random.Generator) -> Aff
     size = going + int(going * plot.script.reach)
     start = _starts(city, (0.0, 1.0), size, plot.script.profile, rng)
     firms = max(1, city.subscribers // plot.subscribers_per_group)
-    group = (len(FRAUDS) + number + 1) * PER_SCRIPT + rng.integers(0, firms, size)
+    base = (len(FRAUDS) + number + 1) * PER_SCRIPT
+    group = base + rng.integers(0, firms, size)
     depth = np.where(np.arange(size) < going, 2, rng.random(size) < WAVERING).astype(np.int64)
     bands = np.array(plot.script.ages) * AGE_SHARE
-    cast = _cast(plot.script, people, bands, start, group, depth, rng)
+    cast = Cast(_people(people, bands, size, rng), start, group, base + np.arange(size), depth)
     return Affair(None, cast, play(plot.script, cast, people, rng))
 
 

@@ -19,14 +19,18 @@ SHIFT = 48
 MASK = (1 << SHIFT) - 1
 LINES = 4_000_000_000  # mobile numbers there are: 40 segments of 10**8
 SEGMENTS = np.array(
-    ["130", "131", "132", "133", "135", "136", "137", "138", "139", "147", "149", "150", "151", "152", "153", "155", "156", "157", "158", "159", "162", "165", "166", "167", "170", "171", "173", "175", "176", "177", "178", "180", "181", "183", "185", "186", "187", "188", "189", "199"],
-    dtype="S3",
-)
+    [
+        *(130, 131, 132, 133, 135, 136, 137, 138, 139, 147, 149, 150, 151, 152, 153, 155, 156),
+        *(157, 158, 159, 162, 165, 166, 167, 170, 171, 173, 175, 176, 177, 178, 180, 181, 183),
+        *(185, 186, 187, 188, 189, 199),
+    ]
+).astype("S3")
 # banks first, then operators and authorities
 SERVICES = (
-    ["95588", "95533", "95599", "95566", "95555", "95559", "95580", "95528", "10086", "10010", "10000", "12345", "110", "114", "12381"]
+    *("95588", "95533", "95599", "95566", "95555", "95559", "95580", "95528"),
+    *("10086", "10010", "10000", "12345", "110", "114", "12381"),
 )
-COUNTRIES = np.array(["44", "61", "66", "63", "95", "84", "65", "60", "81", "82", "49", "33", "39", "34", "71", "20"], dtype="S2")
+COUNTRIES = np.array([44, 61, 66, 63, 95, 84, 65, 60, 81, 82, 49, 33, 39, 34, 71, 20]).astype("S2")
 ENDINGS = np.array([b".com", b".cn", b".net", b".top", b".vip", b".cc"], dtype="S4")
 VENDORS = np.array([b"com.", b"cn.", b"net.", b"org."], dtype="S4")
 SYLLABLES = np.array(
@@ -49,6 +53,16 @@ class Space(IntEnum):
     SITE = 9
     APP = 10
     DEVICE = 11
+
+
+# how many texts a space has; ids beyond are folded, so that one text has one code
+CAPACITY = np.array(
+    [
+        *(0, LINES, 10**7, len(SERVICES), 10**9, 10**7, 10**9, 4 * LINES),
+        *(10**10, 64**4, 64**4, 10**10),
+    ],
+    dtype=np.int64,
+)
 
 
 def mix(words: ArrayLike) -> Words:
@@ -92,8 +106,9 @@ def code_of(space: ArrayLike, ids: ArrayLike) -> Ints:
     >>> texts(code_of(Space.SERVICE, [0, 12])).to_pylist()
     ['95588', '110']
     """
-    spaces = np.asarray(space, dtype=np.int64) << SHIFT
-    return np.asarray(spaces | (np.asarray(ids, dtype=np.int64) & MASK), dtype=np.int64)
+    spaces = np.asarray(space, dtype=np.int64)
+    folded = np.asarray(ids, dtype=np.int64) % CAPACITY[spaces]
+    return np.asarray(spaces << SHIFT | folded, dtype=np.int64)
 
 
 def outsider(subscribers: int, *keys: ArrayLike) -> Ints:
@@ -149,8 +164,8 @@ def _foreign(ids: Ints) -> NDArray[np.bytes_]:
 def _card(ids: Ints) -> NDArray[np.bytes_]:
     spread = hashed(ids, 62)
     front = _digits((spread % np.uint64(10**4)).astype(np.int64), 4)
-    tail = _digits((spread >> np.uint64(32)).astype(np.int64) % 1000, 3)
-    middle = _digits(_scrambled(ids, 10**10, 618_033_989), 10)
+    tail = _digits((spread >> np.uint64(32)).astype(np.int64) % 100, 2)
+    middle = _digits(_scrambled(ids, 10**11, 31_415_927), 11)
     return np.char.add(np.char.add(np.char.add(b"62", front), middle), tail)
 
 

@@ -6,7 +6,7 @@ from numpy.typing import ArrayLike, NDArray
 from data.simulator.identifiers import Space, code_of, deviate, hashed, unit
 from data.simulator.rows import CHANNELS, SOURCES, Rows
 
-__all__ = ["device_of", "line_age", "rounded", "transfers"]
+__all__ = ["account_of", "device_of", "line_age", "rounded", "spread", "transfers"]
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -81,11 +81,6 @@ def transfers(
 def account_of(people: Ints, wallet: NDArray[np.bool_]) -> Ints:
     """Account of a person: a wallet named by the phone number, or a bank card."""
     return np.where(wallet, code_of(Space.MOBILE, people), code_of(Space.CARD, people * 4 + 1))
-
-
-def popular(size: int, rng: np.random.Generator, count: int, skew: float = 2.5) -> Ints:
-    """Draw ranks from 0 (most popular) to size - 1, with a long tail."""
-    return np.asarray((size * rng.random(count) ** skew).astype(np.int64), dtype=np.int64)
 
 
 def spread(kind: int, ranks: Ints, size: int) -> Ints:

@@ -26,13 +26,16 @@ WEEKEND: dict[str, float] = {
 
 def _quantiles(weights: tuple[float, ...]) -> NDArray[np.float64]:
     total = np.concatenate([[0.0], np.cumsum(weights)])
-    return np.interp(np.linspace(0, 1, STEPS + 1), total / total[-1], np.arange(25.0))
+    levels = np.linspace(0, 1, STEPS + 1)
+    return np.asarray(np.interp(levels, total / total[-1], np.arange(25.0)))
 
 
 QUANTILES = {name: _quantiles(weights) for name, weights in PROFILES.items()}
 
 
-def moments(midnight: int, size: int, profile: str, rng: np.random.Generator) -> NDArray[np.int64]:
+def moments(
+    midnight: int | NDArray[np.int64], size: int, profile: str, rng: np.random.Generator
+) -> NDArray[np.int64]:
     """Draw moments of the day that begins at `midnight` (microseconds, UTC)."""
     place = rng.random(size) * STEPS
     low = place.astype(np.int64)

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
+from data.events import ScamType
 from data.simulator.identifiers import Space, code_of, texts
 from data.tables import EVENT_SCHEMA, TIME
 
@@ -31,7 +32,7 @@ ACTIONS = ("install", "visit", "remote_control", "screen_share")
 CHANNELS = ("mobile", "web", "counter", "atm", "card", "wallet")
 GRADES = ("urgent", "high", "medium", "low")
 SOURCES = ("operator", "network", "bank", "wallet", "police", "ministry", "platform")
-SCAMS = ["rebate", "investment", "shopping", "logistics", "loan", "credit", "acquaintance", "authority", "romance", "game", "other"]
+SCAMS = tuple(str(scam) for scam in ScamType)
 
 COLUMNS: Mapping[str, Any] = {
     "number": np.int64,  # what the event id is made from

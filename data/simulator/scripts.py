@@ -163,9 +163,8 @@ def play(script: Script, cast: Cast, people: Population, rng: np.random.Generato
 def _goes(cast: Cast, number: int, paid: bool, rng: np.random.Generator) -> NDArray[np.bool_]:
     if number == 0:
         return np.ones(len(cast), dtype=bool)
-    if paid:
-        return cast.depth == 2
-    return (cast.depth == 2) | ((cast.depth == 1) & (rng.random(len(cast)) < 0.6))
+    tries = (cast.depth == 1) & (rng.random(len(cast)) < 0.6) & (not paid)
+    return np.asarray((cast.depth == 2) | tries, dtype=bool)
 
 
 def _scene(
