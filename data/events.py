@@ -15,8 +15,10 @@ from pydantic import (
     AfterValidator,
     AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
+    Strict,
     StringConstraints,
     TypeAdapter,
     model_validator,
@@ -68,13 +70,20 @@ class Identifier:
 
 
 def _utc(moment: datetime) -> datetime:
-    moment = moment.astimezone(UTC)
     if not EARLIEST <= moment < LATEST:
         raise ValueError(f"a time from {EARLIEST:%Y} to {LATEST:%Y}")
-    return moment
+    return moment.astimezone(UTC)
 
 
-Time = Annotated[AwareDatetime, AfterValidator(_utc)]
+def _stated(value: Any) -> Any:
+    """A bare number could be seconds or milliseconds: it is no time."""
+    if isinstance(value, datetime) or (isinstance(value, str) and "-" in value[4:]):
+        return value
+    raise ValueError("a time with its offset, such as 2026-03-01T10:00:00+08:00")
+
+
+Time = Annotated[AwareDatetime, AfterValidator(_utc), BeforeValidator(_stated)]
+Flag = Annotated[bool, Strict()]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[\w.:@/-]+$")]
 Phone = Annotated[
     str, StringConstraints(pattern=r"^(\+?[0-9][0-9 -]{2,30}|tel_[0-9a-f]{32})$"), Identifier("tel")
@@ -89,8 +98,10 @@ IdNumber = Annotated[
 AppId = Annotated[
     str, StringConstraints(min_length=1, max_length=128, pattern=r"^[\w.-]+$", to_lower=True)
 ]
-Amount = Annotated[int, Field(gt=0, le=MAX_AMOUNT_FEN, description="integer fen (CNY/100)")]
-Duration = Annotated[int, Field(ge=0, le=MAX_DURATION_S, description="whole seconds")]
+Amount = Annotated[
+    int, Field(strict=True, gt=0, le=MAX_AMOUNT_FEN, description="integer fen (CNY/100)")
+]
+Duration = Annotated[int, Field(strict=True, ge=0, le=MAX_DURATION_S, description="whole seconds")]
 
 
 class _Fact(BaseModel):
@@ -116,9 +127,11 @@ class Call(_Fact):
     counterpart: Phone
     direction: Literal["incoming", "outgoing"] = Field(description="seen from the subscriber")
     duration_s: Duration = Field(description="whole seconds; 0 when nobody answered")
-    roaming: bool = Field(False, description="the counterpart was roaming")
-    foreign: bool = Field(False, description="the counterpart's number is foreign or virtual")
-    counterpart_age_days: int | None = Field(None, ge=0, le=36_500, description="days in service")
+    roaming: Flag = Field(False, description="the counterpart was roaming")
+    foreign: Flag = Field(False, description="the counterpart's number is foreign or virtual")
+    counterpart_age_days: Annotated[int, Field(strict=True, ge=0, le=36_500)] | None = Field(
+        None, description="days in service"
+    )
 
 
 class Sms(_Fact):
@@ -127,9 +140,9 @@ class Sms(_Fact):
     kind: Literal["sms"] = "sms"
     counterpart: Phone
     direction: Literal["incoming", "outgoing"]
-    foreign: bool = False
-    has_link: bool = False
-    has_code: bool = Field(False, description="carried a verification code")
+    foreign: Flag = False
+    has_link: Flag = False
+    has_code: Flag = Field(False, description="carried a verification code")
 
 
 class AppActivity(_Fact):
@@ -140,7 +153,7 @@ class AppActivity(_Fact):
     action: Literal["install", "visit", "remote_control", "screen_share"]
     device: Device | None = None
     duration_s: Duration = 0
-    listed: bool = Field(False, description="on a list of known fraud sites or apps")
+    listed: Flag = Field(False, description="on a list of known fraud sites or apps")
 
 
 class Transfer(_Fact):
@@ -152,7 +165,7 @@ class Transfer(_Fact):
     amount_fen: Amount
     channel: Literal["mobile", "web", "counter", "atm", "card", "wallet"] = "mobile"
     device: Device | None = None
-    limit_raised: bool = Field(False, description="the payer's limit was raised within the hour")
+    limit_raised: Flag = Field(False, description="the payer's limit was raised within the hour")
 
 
 class FraudReport(_Fact):
@@ -160,7 +173,7 @@ class FraudReport(_Fact):
 
     kind: Literal["report"] = "report"
     scam_type: ScamType
-    loss_fen: int = Field(ge=0, le=MAX_AMOUNT_FEN, description="integer fen (CNY/100)")
+    loss_fen: int = Field(strict=True, ge=0, le=MAX_AMOUNT_FEN, description="integer fen (CNY/100)")
     first_contact_at: Time
     reported_at: Time
     phones: tuple[Phone, ...] = Field((), max_length=64, description="fraudsters' numbers named")
