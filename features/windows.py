@@ -1,0 +1,500 @@
+"""The bulk engine: every vector of an event table in one pass per kind of key.
+
+Events are numbered, grouped by key with a counting sort and run through `features.kernels` on as
+many threads as asked; threads share nothing but the key they own, so their order cannot matter.
+"""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from features import kernels
+from features.frame import Frame, Identities, in_order, without_repeats
+from features.kernels import Facts, Recipe, Role, Touches
+from features.keys import STATE_OF
+from features.plan import (
+    EVENT_FIELDS,
+    VALUES,
+    Accumulator,
+    Plan,
+    Scalar,
+    StatePlan,
+    compile_plan,
+    relation_of,
+)
+from features.spec import FeatureSet
+from features.streams import KINDS, STREAMS
+
+__all__ = ["Vectors", "bulk"]
+
+Ints = NDArray[np.int64]
+Progress = Callable[[float], None]
+CHUNK_ROWS = 1 << 14
+PARTS_PER_THREAD = 8
+UNUSUAL_PERCENT = 300
+REPORT = KINDS.index("report")
+TRANSFER = KINDS.index("transfer")
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """Feature vectors in order of arrival.
+
+    Parameters
+    ----------
+    seq : ndarray of int64, shape (n,)
+        Order of arrival.
+    event_id : Array of string, length n
+        Which event each row is.
+    X : ndarray of float64, shape (n, p)
+        Columns as in ``features.names``; missing is NaN.
+    now : ndarray of int64, shape (n,)
+        The evaluation clock, UTC microseconds.
+    rows : ndarray of intp, shape (n,)
+        Rows of the table they were made from (after repeats were dropped and order restored).
+    features : FeatureSet
+        Definitions of the columns.
+    """
+
+    seq: Ints
+    event_id: pa.Array
+    X: NDArray[np.float64]
+    now: Ints
+    rows: NDArray[np.intp]
+    features: FeatureSet
+
+
+def bulk(  # noqa: PLR0913 - a facade: the engine behind it takes a Job
+    table: pa.Table,
+    features: FeatureSet,
+    *,
+    zone: str,
+    threads: int = 2,
+    select: NDArray[np.bool_] | None = None,
+    repeats: str = "drop",
+    progress: Progress | None = None,
+) -> Vectors:
+    """Read the vector of every scored event as it was known when that event arrived.
+
+    Parameters
+    ----------
+    table : Table
+        Events in `data.tables.EVENT_SCHEMA`.
+    features : FeatureSet
+        What to read.
+    zone : str
+        The city's time zone, for night and hour.
+    threads : int
+        Workers; the result does not depend on their number.
+    select : ndarray of bool, shape (len(table),), optional
+        Read only these events (all still count); the table must then be in order, without repeats.
+    repeats : {"drop", "trust"}
+        Drop events whose id came before, or trust that there are none.
+    progress : callable, optional
+        Told the share done, 0 to 1.
+
+    Returns
+    -------
+    Vectors
+        One row per scored event (every kind but reports).
+
+    Examples
+    --------
+    >>> from data.tables import empty_events
+    >>> from features.fraud import TRANSFER_FEATURES
+    >>> bulk(empty_events(), TRANSFER_FEATURES, zone="Asia/Shanghai").X.shape[0]
+    0
+    """
+    ordered = in_order(table)
+    ordered = without_repeats(ordered) if repeats == "drop" else ordered
+    if select is not None and len(select) != ordered.num_rows:
+        raise ValueError(
+            f"select: expected {ordered.num_rows} flags, one per event in order of arrival without"
+            f" repeats; found {len(select)}; drop repeated events first"
+        )
+    job = Job(Frame(ordered, zone), compile_plan(features), threads, select)
+    return job.run(progress or (lambda _: None))
+
+
+@dataclass
+class Draft:
+    """Touches of one state before they are sorted: equal-length columns, and the read roles."""
+
+    row: Ints
+    key: Ints
+    mask: Ints
+    role: NDArray[np.int8]
+    out: Ints
+    relation: Ints
+    size: int
+
+
+class Job:
+    """One bulk run: the frame, what is known of its rows so far, and the vectors being filled."""
+
+    def __init__(
+        self, frame: Frame, plan: Plan, threads: int, select: NDArray[np.bool_] | None
+    ) -> None:
+        self.frame, self.plan, self.threads = frame, plan, max(1, threads)
+        self.who = Identities.of(frame)
+        scored = frame.kind != REPORT
+        self.rows = np.flatnonzero(scored if select is None else scored & select)
+        self.place = np.full(len(frame), -1, dtype=np.int64)
+        self.place[self.rows] = np.arange(len(self.rows))
+        self.mask = frame.masks(plan)
+        self.values = frame.values
+        self.relations: dict[str, Related] = {}
+
+    def run(self, progress: Progress) -> Vectors:
+        self._learn_circumstances()
+        X = np.empty((len(self.rows), len(self.plan.features)))
+        own = self.frame.attributes(self.rows)
+        self._fill_circumstances(own)
+        everywhere = np.ones(len(self.rows), dtype=bool)
+        self._finish(X, "event", (own, own), everywhere)
+        steps = len(self.plan.states) + 1
+        for number, state in enumerate(self.plan.states.values(), start=1):
+            progress(number / steps)
+            self._run_state(state, X, own)
+        progress(1.0)
+        table = self.frame.table
+        return Vectors(
+            seq=table["seq"].to_numpy()[self.rows].astype(np.int64),
+            event_id=table["event_id"].combine_chunks().take(pa.array(self.rows)),
+            X=X,
+            now=own[:, EVENT_FIELDS.index("now")].copy(),
+            rows=self.rows,
+            features=self.plan.features,
+        )
+
+    def _learn_circumstances(self) -> None:
+        """New pairs, new devices, unusual amounts: known before anything counts them."""
+        needs = self.plan.needs
+        if "surprise" in needs:
+            self._learn_surprise()
+        for name, keys in (("pair", self.who.counterpart), ("holding", self.who.device)):
+            if name in self.plan.states:
+                self.relations[name] = self._relate(name, keys)
+        flags = {
+            "new": self._new("pair"),
+            "new_device": self._new("holding"),
+            "unusual": self.values[:, 4] >= UNUSUAL_PERCENT,
+            "shared": np.zeros(len(self.frame), dtype=bool),
+        }
+        for bit, name in enumerate(self.plan.streams):
+            flag = flags.get(STREAMS[name].circumstance)
+            if flag is not None:
+                self.mask &= ~(np.int64(1) << bit) | (flag.astype(np.int64) << bit)
+
+    def _learn_surprise(self) -> None:
+        touches = self._sorted(self._plain(self.who.subscriber, len(self.who.subscribers)))
+        bit = self.plan.streams.index("transfer")
+        kernels.surprises(touches, bit, self.values, self.values[:, 4])
+
+    def _relate(self, name: str, keys: Ints) -> "Related":
+        rows = np.flatnonzero((keys >= 0) & (self.frame.kind != REPORT))
+        size = int(keys.max(initial=-1)) + 1
+        order = np.arange(len(rows), dtype=np.int64)
+        order = kernels.sort_by_key(keys[rows], order, size)
+        left = self.who.subscriber[rows]
+        order = kernels.sort_by_key(left, order, len(self.who.subscribers))
+        starts = _runs(left[order], keys[rows][order])
+        found = Related.empty(rows, order, starts, len(self.plan.related[name]))
+        bits = np.array(
+            [self.plan.streams.index(stream) for stream in self.plan.related[name]], np.int64
+        )
+        touches = self._touches(starts, rows[order], order)
+        out = (found.new, found.first, found.hold)
+        self._in_parts(starts, lambda part: kernels.relate(touches, bits, out, part))
+        return found
+
+    def _touches(self, starts: Ints, row: Ints, relation: Ints) -> Touches:
+        none = np.full(len(row), -1, np.int64)
+        return Touches(
+            starts,
+            row,
+            self.frame.now[row],
+            self.frame.at[row],
+            self.mask[row],
+            np.zeros(len(row), np.int8),
+            none,
+            relation,
+        )
+
+    def _new(self, relation: str) -> NDArray[np.bool_]:
+        found = np.zeros(len(self.frame), dtype=bool)
+        if relation in self.relations:
+            related = self.relations[relation]
+            found[related.rows] = related.new
+        return found
+
+    def _fill_circumstances(self, own: Ints) -> None:
+        transfer = own[:, EVENT_FIELDS.index("kind")] == TRANSFER
+        own[:, EVENT_FIELDS.index("surprise")] = np.where(
+            transfer & ("surprise" in self.plan.needs), self.values[self.rows, 4], -1
+        )
+        for field, relation in (("is_new", "pair"), ("new_device", "holding")):
+            if relation in self.relations:
+                related = self.relations[relation]
+                known = np.full(len(self.frame), -1, dtype=np.int64)
+                known[related.rows] = related.new
+                own[:, EVENT_FIELDS.index(field)] = known[self.rows]
+
+    def _run_state(self, state: StatePlan, X: NDArray[np.float64], own: Ints) -> None:
+        roles = [role for role in STATE_OF if role in state.columns]
+        if not roles:
+            return
+        draft = self._draft(state.name, roles)
+        touches = self._sorted(draft)
+        relation = self._relation_of(state)
+        facts = Facts(
+            self.values,
+            relation.at(self.frame),
+            relation.hold,
+            np.zeros_like(relation.hold, np.int8),
+        )
+        blocks = [self._block(state, role) for role in roles]
+        self._scan(state, touches, facts, blocks)
+        for role, block in zip(roles, blocks, strict=True):
+            self._finish(X, role, (own, block.out), self._present(role))
+
+    def _block(self, state: StatePlan, role: str) -> Role:
+        totals = [(c.accumulator, c.span, c.less) for c in state.totals(role)]
+        return Role(
+            np.array(totals, dtype=np.int64).reshape(len(totals), 3),
+            np.array(state.marks(role), dtype=np.int64),
+            np.zeros((len(self.rows), len(state.columns[role])), dtype=np.int64),
+        )
+
+    def _keys(self, role: str) -> tuple[Ints, int]:
+        who = self.who
+        found = {
+            "subscriber": (who.subscriber, len(who.subscribers)),
+            "counterpart": (who.counterpart, 3 * len(who.texts)),
+            "account": (who.account, len(who.texts)),
+            "payee_account": (who.payee, len(who.texts)),
+            "device": (who.device, len(who.devices)),
+        }
+        return found[role]
+
+    def _present(self, role: str) -> NDArray[np.bool_]:
+        keys = self.who.counterpart if role == "pair" else self._keys(role)[0]
+        return keys[self.rows] >= 0
+
+    def _draft(self, name: str, roles: Sequence[str]) -> Draft:
+        if name == "pair":
+            return self._pairs()
+        if name == "account":
+            return self._accounts(roles)
+        draft = self._plain(*self._keys(name))
+        if name == "counterpart":
+            draft = self._with_named(draft)
+        relation = self.relations.get("holding" if name == "device" else "pair")
+        if relation is not None:
+            draft.relation = relation.of_rows(len(self.frame))[draft.row]
+        return draft
+
+    def _plain(self, keys: Ints, size: int) -> Draft:
+        rows = np.flatnonzero(keys >= 0)
+        return Draft(
+            rows,
+            keys[rows],
+            self.mask[rows],
+            np.zeros(len(rows), np.int8),
+            self.place[rows],
+            np.full(len(rows), -1, np.int64),
+            size,
+        )
+
+    def _pairs(self) -> Draft:
+        related = self.relations["pair"]
+        draft = self._plain(self.who.subscriber, 0)
+        draft = _taken(draft, np.searchsorted(draft.row, related.rows))
+        draft.relation = np.arange(len(related.rows))
+        runs = np.repeat(np.arange(len(related.starts) - 1), np.diff(related.starts))
+        draft.key = np.empty(len(runs), np.int64)
+        draft.key[related.order] = runs
+        draft.size = len(related.starts) - 1
+        return draft
+
+    def _accounts(self, roles: Sequence[str]) -> Draft:
+        """The payee's account is only read, and before the payer's is read and updated."""
+        size = len(self.who.texts)
+        payer = self._plain(self.who.account, size)
+        payer.role[:] = len(roles) - 1
+        if "account" not in roles:
+            payer.out[:] = -1
+        if "payee_account" not in roles:
+            return payer
+        payee = self._plain(self.who.payee, size)
+        payee.mask[:] = 0
+        return _merged(payee, payer)
+
+    def _with_named(self, draft: Draft) -> Draft:
+        rows = self.who.named_row
+        named = Draft(
+            rows,
+            self.who.named_key,
+            self.mask[rows],
+            np.zeros(len(rows), np.int8),
+            np.full(len(rows), -1, np.int64),
+            np.full(len(rows), -1, np.int64),
+            draft.size,
+        )
+        return _merged(draft, named)
+
+    def _relation_of(self, state: StatePlan) -> "Related":
+        name = "holding" if state.name == "device" else "pair"
+        return self.relations.get(name) or Related.empty(
+            np.empty(0, np.int64), np.empty(0, np.int64), np.zeros(1, np.int64), 0
+        )
+
+    def _sorted(self, draft: Draft) -> Touches:
+        order = kernels.sort_by_key(
+            draft.key, np.arange(len(draft.key), dtype=np.int64), draft.size
+        )
+        row = draft.row[order]
+        return Touches(
+            _runs(draft.key[order]),
+            row,
+            self.frame.now[row],
+            self.frame.at[row],
+            draft.mask[order],
+            draft.role[order],
+            draft.out[order],
+            draft.relation[order],
+        )
+
+    def _scan(
+        self, state: StatePlan, touches: Touches, facts: Facts, blocks: Sequence[Role]
+    ) -> None:
+        recipe = _recipe(state, self.plan)
+        roles = (blocks[0], blocks[-1])
+        self._in_parts(
+            touches.starts, lambda part: kernels.scan(recipe, touches, facts, roles, part)
+        )
+
+    def _in_parts(self, starts: Ints, task: Callable[[tuple[int, int]], None]) -> None:
+        """Run a kernel over all keys, cut into parts of about as many touches each."""
+        with ThreadPoolExecutor(self.threads) as pool:
+            for done in [pool.submit(task, part) for part in _parts(starts, self.threads)]:
+                done.result()
+
+    def _finish(
+        self,
+        X: NDArray[np.float64],
+        role: str,
+        blocks: tuple[Ints, Ints],
+        present: NDArray[np.bool_],
+    ) -> None:
+        for start in range(0, len(X), CHUNK_ROWS):
+            part = slice(start, start + CHUNK_ROWS)
+            self.plan.finish(X[part], role, (blocks[0][part], blocks[1][part]), present[part])
+
+
+@dataclass(frozen=True)
+class Related:
+    """Touches of a relation: their rows (t,), sorted order, runs, and what the relation says."""
+
+    rows: Ints
+    order: Ints
+    starts: Ints
+    new: NDArray[np.bool_]
+    first: Ints
+    hold: Ints
+
+    @classmethod
+    def empty(cls, rows: Ints, order: Ints, starts: Ints, streams: int) -> "Related":
+        count = len(rows)
+        return cls(
+            rows,
+            order,
+            starts,
+            np.zeros(count, dtype=bool),
+            np.full(count, -1, np.int64),
+            np.full((streams, count), -1, np.int64),
+        )
+
+    def at(self, frame: Frame) -> Ints:
+        """When each touch happened."""
+        return frame.at[self.rows]
+
+    def of_rows(self, count: int) -> Ints:
+        """Touch of each of `count` rows, -1 for none."""
+        found = np.full(count, -1, dtype=np.int64)
+        found[self.rows] = np.arange(len(self.rows))
+        return found
+
+
+def _recipe(state: StatePlan, plan: Plan) -> Recipe:
+    bits = {stream: bit for bit, stream in enumerate(plan.streams)}
+    items, scalars = state.accumulators, state.scalars
+    link = next((q for q, item in enumerate(scalars) if item == Scalar("risky_app", "last")), 0)
+    whole = np.int64
+    return Recipe(
+        bit=np.array([bits[item.stream] for item in items], whole),
+        op=np.array([kernels.OPS[item.op] for item in items], whole),
+        value=np.array([VALUES.index(item.value) for item in items], whole),
+        hold=np.array([_hold(plan, state.name, item) for item in items], whole),
+        others=state.name in {"counterpart", "device"},
+        tile=np.array([span.tile_us for span in state.spans], whole),
+        tiles=np.array([span.tiles for span in state.spans], whole),
+        ring=np.cumsum([item.op == "max" for item in items], dtype=whole) - 1,
+        scalar_bit=np.array([bits[item.stream] for item in scalars], whole),
+        scalar_op=np.array([kernels.SCALAR_OPS[item.op] for item in scalars], whole),
+        scalar_value=np.array([VALUES.index(item.value) for item in scalars], whole),
+        scalar_link=np.full(len(scalars), link, whole),
+    )
+
+
+def _hold(plan: Plan, state: str, item: Accumulator) -> int:
+    if item.op != "distinct":
+        return -1
+    return plan.related[relation_of(state)].index(item.stream)
+
+
+def _runs(*keys: Ints) -> Ints:
+    """Where each run of equal keys begins, and the end of the last."""
+    count = len(keys[0])
+    if not count:
+        return np.zeros(1, np.int64)
+    changes = np.zeros(count - 1, dtype=bool)
+    for key in keys:
+        changes |= key[1:] != key[:-1]
+    return np.concatenate([[0], np.flatnonzero(changes) + 1, [count]]).astype(np.int64)
+
+
+def _parts(starts: Ints, threads: int) -> list[tuple[int, int]]:
+    cuts = np.linspace(0, starts[-1], threads * PARTS_PER_THREAD + 1)
+    runs = np.unique(np.searchsorted(starts, cuts))
+    return [(int(first), int(last)) for first, last in zip(runs[:-1], runs[1:], strict=True)]
+
+
+def _taken(draft: Draft, places: Ints) -> Draft:
+    return Draft(
+        draft.row[places],
+        draft.key[places],
+        draft.mask[places],
+        draft.role[places],
+        draft.out[places],
+        draft.relation[places],
+        draft.size,
+    )
+
+
+def _merged(first: Draft, second: Draft) -> Draft:
+    """Touches of both in order of arrival; where one event has both, `first`'s come first."""
+    both = Draft(
+        np.concatenate([first.row, second.row]),
+        np.concatenate([first.key, second.key]),
+        np.concatenate([first.mask, second.mask]),
+        np.concatenate([first.role, second.role]),
+        np.concatenate([first.out, second.out]),
+        np.concatenate([first.relation, second.relation]),
+        first.size,
+    )
+    return _taken(both, np.argsort(both.row, kind="stable"))
