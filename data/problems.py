@@ -79,7 +79,7 @@ def expectation(kind: str, field: str) -> str:
     >>> expectation("transfer", "amount_fen")
     'a whole number from 1 to 100000000000 (integer fen (CNY/100))'
     >>> expectation("call", "direction")
-    'incoming or outgoing (seen from the subscriber)'
+    'one of incoming, outgoing (seen from the subscriber)'
     """
     namespace = identifier_fields(EVENT_TYPES[kind]).get(field)
     schema = field_schemas()[kind][field]
@@ -127,7 +127,8 @@ def _resolved(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict
     options = [one for one in schema.get("anyOf", ()) if one.get("type") != "null"]
     merged = {**(options[0] if options else {}), **schema}
     if "$ref" in merged:
-        merged = {**definitions[merged["$ref"].rpartition("/")[2]], **merged}
+        shared = definitions[merged["$ref"].rpartition("/")[2]]
+        merged = {**{name: shared[name] for name in ("enum", "type")}, **merged}
     return {name: value for name, value in merged.items() if name not in {"anyOf", "$ref", "title"}}
 
 
@@ -135,7 +136,8 @@ def _shape(schema: Mapping[str, Any]) -> str:
     if schema.get("format") == "date-time":
         return "a time with its offset, 2000 to 2099, such as 2026-03-01T10:00:00+08:00"
     if "enum" in schema or "const" in schema:
-        return " or ".join(map(str, schema.get("enum", [schema.get("const")])))
+        names = [str(name) for name in schema.get("enum", [schema.get("const")])]
+        return f"one of {', '.join(names)}" if len(names) > 1 else names[0]
     if schema.get("type") == "integer":
         low = schema.get("minimum", schema.get("exclusiveMinimum", -1) + 1)
         return f"a whole number from {low} to {schema['maximum']}"
@@ -200,4 +202,6 @@ def _text_size(value: Any) -> str:
         return f"{len(value)} bytes that are not UTF-8"
     if isinstance(value, str):
         return f"text of {len(value)} characters" if value.strip() else "empty text"
+    if isinstance(value, int | float):
+        return "a number"
     return found_in(value)
