@@ -102,9 +102,7 @@ def _fraud(number: int, people: Population, bands: Floats, rng: np.random.Genera
     length = city.days + city.ahead_days + LEAD_IN_DAYS
     whole = city.victims_per_100k_days * city.subscribers * length / 100_000 * fraud.share
     window = (fraud.emerges, fraud.retires)
-    shrink = min(window[1] * city.days, length) - max(window[0] * city.days, 0)
-    part = shrink / city.days if window != (0.0, 1.0) else 1.0
-    victims = max(1, round(whole * part + rng.uniform(-0.5, 0.5)))
+    victims = max(1, round(whole + rng.uniform(-0.5, 0.5)))
     victims = victims if city.victims_per_100k_days > 0 else 0
     reached = int(victims * fraud.script.reach)
     staged = _staged(number, city)

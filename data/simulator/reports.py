@@ -31,6 +31,7 @@ FALSE_GRADES = np.array([0.04, 0.16, 0.35, 0.45])
 class _Episode:
     """Rows of one victim's dealings with the fraudsters."""
 
+    number: int
     subscriber: int
     first: int
     last: int
@@ -56,6 +57,7 @@ def _episode(rows: Rows, low: int, high: int) -> _Episode:
     voice = np.isin(kinds, (KINDS.index("call"), KINDS.index("sms")))
     app = kinds == KINDS.index("app")
     return _Episode(
+        number=int(rows["episode"][low]),
         subscriber=int(rows["subscriber"][low]),
         first=int(rows["occurred"][low]),
         last=int(rows["occurred"][low + paid[-1]]),
@@ -81,11 +83,12 @@ def _reports(people: Population, affair: Affair, rng: np.random.Generator) -> Ro
     hours = affair.fraud.hours_to_report if affair.fraud else 0.0
     delay = hours * np.exp(REPORT_SPREAD * rng.standard_normal(size)) + 0.3
     reported = waking(last + (delay * HOUR).astype(np.int64), rng.uniform(7.5, 9.0, size))
-    number = affair.cast.episode[:1].repeat(size) + np.arange(size)
+    number = np.array([e.number for e in told], dtype=np.int64)
     rows = Rows.of(
         "report",
         last,
         number=number,
+        episode=number,
         subscriber=np.array([e.subscriber for e in told], dtype=np.int64),
         scam=affair.scam,
         loss=np.array([e.loss for e in told], dtype=np.int64),
@@ -128,6 +131,7 @@ def _leads(affair: Affair, rng: np.random.Generator) -> Rows:
     return Rows.of(
         "lead",
         rows["occurred"] + (delay * HOUR).astype(np.int64),
+        episode=rows["episode"],
         subscriber=rows["subscriber"],
         counterpart=_suspect(rows, rng),
         scam=np.where(right, affair.scam, rng.integers(0, len(SCAMS), size)),

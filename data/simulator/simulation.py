@@ -11,12 +11,13 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from data.simulator.arrivals import arrive
-from data.simulator.campaigns import Affair, affairs
+from data.simulator.campaigns import affairs
 from data.simulator.city import DAY, OFFSET, City, Population, populate
 from data.simulator.identifiers import mix
 from data.simulator.reports import file_reports, raise_leads
 from data.simulator.routine import everyday
 from data.simulator.rows import KINDS, SCAMS, Rows, arrival_order, as_table, event_ids
+from data.tables import TIME
 
 __all__ = ["STAGES", "Simulation", "simulate"]
 
@@ -26,12 +27,44 @@ SCRIPTED = 1 << 62  # event numbers of scripts, reports and leads lie above, eve
 LONG_CALL_S = 600
 
 
-@dataclass(frozen=True)
-class _Plot:
-    """All scripted rows with their final numbers and arrival times, and what they mean."""
+@dataclass(frozen=True, eq=False)
+class Plot:
+    """All scripted rows with their final numbers and arrival times, and what they mean.
+
+    `episode`, `group`, `depth` and `scam` hold a position per episode of fraud, sorted.
+    """
 
     rows: Rows
-    truth: pa.Table
+    episode: Ints
+    group: Ints
+    depth: Ints
+    scam: Ints
+
+    @property
+    def victims(self) -> Ints:
+        """Episodes in which somebody pays."""
+        return np.asarray(self.episode[self.depth == 2])
+
+    def scam_of(self, episodes: Ints) -> Ints:
+        """Code of the official type of episodes of fraud."""
+        return self.scam[np.searchsorted(self.episode, episodes)]
+
+    @cached_property
+    def truth(self) -> pa.Table:
+        """Every event in which fraudsters have their hand."""
+        touched = self.rows.where(np.flatnonzero(self.rows["touch"] == 1))
+        at = np.searchsorted(self.episode, touched["episode"])
+        return pa.table(
+            {
+                "event_id": event_ids(touched["number"]),
+                "campaign": pa.array(self.group[at]),
+                "scam_type": pa.array(np.array(SCAMS)[self.scam[at]], pa.string()),
+                "stage": pa.array(np.array(STAGES)[_stages(touched)], pa.string()),
+                "victim": pa.array(self.depth[at] == 2),
+                "episode": pa.array(touched["episode"]),
+                "known_at": pa.array(touched["known"]).cast(TIME),
+            }
+        )
 
 
 @dataclass(frozen=True)
@@ -60,21 +93,22 @@ class Simulation:
         return self.people.citizens()
 
     @cached_property
-    def _plot(self) -> _Plot:
+    def plot(self) -> Plot:
+        """Everything scripted, which is planned before the first day."""
         return _plot(self.people)
 
     @property
     def truth(self) -> pa.Table:
         """Every event of the history in which fraudsters have their hand."""
-        known = self._plot.truth["known_at"].cast(pa.int64()).to_numpy()
+        known = self.plot.truth["known_at"].cast(pa.int64()).to_numpy()
         inside = (known >= self.city.start_us) & (known < self.city.end_us)
-        return self._plot.truth.filter(pa.array(inside))
+        return self.plot.truth.filter(pa.array(inside))
 
     @property
     def truth_ahead(self) -> pa.Table:
         """The same for events that only the stream will bring."""
-        known = self._plot.truth["known_at"].cast(pa.int64()).to_numpy()
-        return self._plot.truth.filter(pa.array(known >= self.city.end_us))
+        known = self.plot.truth["known_at"].cast(pa.int64()).to_numpy()
+        return self.plot.truth.filter(pa.array(known >= self.city.end_us))
 
     def batches(self) -> Iterator[pa.Table]:
         """Yield the history, one table of raw identifiers per day of arrival.
@@ -94,7 +128,7 @@ class Simulation:
 
     def _days(self, begin: int, end: int) -> Iterator[Rows]:
         """Walk calendar days, hold back what arrives later, cut at 24-hour marks from `begin`."""
-        plot = self._plot.rows
+        plot = self.plot.rows
         held: list[Rows] = []
         midnight = (begin + OFFSET) // DAY * DAY - OFFSET - DAY
         for low in range(begin, end, DAY):
@@ -140,7 +174,7 @@ def _numbers(counter: Ints, seed: int) -> Ints:
     return mix(counter.astype(np.uint64) ^ key).view(np.int64)
 
 
-def _plot(people: Population) -> _Plot:
+def _plot(people: Population) -> Plot:
     city = people.city
     played = list(affairs(people))
     reports = file_reports(people, played)
@@ -150,7 +184,16 @@ def _plot(people: Population) -> _Plot:
     reports = reports.where(np.flatnonzero(reports["first_contact"] >= city.start_us))
     rows = _numbered(Rows.joined([others, reports]), city.seed)
     rows = rows.where(arrival_order(rows))
-    return _Plot(rows, _truth(rows, played))
+    frauds = [affair for affair in played if affair.fraud]
+    episode = np.concatenate([affair.cast.episode for affair in frauds])
+    order = np.argsort(episode)
+    return Plot(
+        rows,
+        episode[order],
+        np.concatenate([affair.cast.group for affair in frauds])[order],
+        np.concatenate([affair.cast.depth for affair in frauds])[order],
+        np.concatenate([np.full(len(affair.cast), affair.scam) for affair in frauds])[order],
+    )
 
 
 def _numbered(rows: Rows, seed: int) -> Rows:
@@ -158,29 +201,6 @@ def _numbered(rows: Rows, seed: int) -> Rows:
     reports = np.flatnonzero(rows["kind"] == KINDS.index("report"))
     named = {int(number[at]): rows.named[int(rows["number"][at])] for at in reports}
     return Rows({**rows.columns, "number": number}, named)
-
-
-def _truth(rows: Rows, played: list[Affair]) -> pa.Table:
-    fraudulent = [affair for affair in played if affair.fraud]
-    episode = np.concatenate([affair.cast.episode for affair in fraudulent])
-    order = np.argsort(episode)
-    group = np.concatenate([affair.cast.group for affair in fraudulent])[order]
-    depth = np.concatenate([affair.cast.depth for affair in fraudulent])[order]
-    scam = np.concatenate([np.full(len(a.cast), a.scam) for a in fraudulent])[order]
-    episode = episode[order]
-    touched = rows.where(np.flatnonzero(rows["touch"] == 1))
-    at = np.searchsorted(episode, touched["episode"])
-    return pa.table(
-        {
-            "event_id": event_ids(touched["number"]),
-            "campaign": pa.array(group[at]),
-            "scam_type": pa.array(np.array(SCAMS)[scam[at]]),
-            "stage": pa.array(np.array(STAGES)[_stages(touched)]),
-            "victim": pa.array(depth[at] == 2),
-            "episode": pa.array(touched["episode"]),
-            "known_at": pa.array(touched["known"]).cast(pa.timestamp("us", tz="UTC")),
-        }
-    )
 
 
 def _stages(rows: Rows) -> Ints:

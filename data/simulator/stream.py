@@ -13,7 +13,7 @@ look hectic.
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -21,14 +21,14 @@ import numpy as np
 from data.events import EVENT_TYPES
 from data.simulator.city import SECOND, City
 from data.simulator.identifiers import hashed
-from data.simulator.rows import Rows, as_table
+from data.simulator.rows import KINDS, Rows, as_table
 from data.simulator.simulation import Simulation, simulate
 
 __all__ = ["DEFAULT_SPEED", "Due", "live", "schedule"]
 
 DEFAULT_SPEED = 20.0
 DEFAULT_ORDINARY = 0.25
-MICROSECOND = timedelta(microseconds=1)
+REPORT, LEAD = KINDS.index("report"), KINDS.index("lead")
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def schedule(
 
 
 def _kept(rows: Rows, ordinary: float) -> Any:
-    scripted = rows["episode"] != -1
+    scripted = (rows["episode"] != -1) | np.isin(rows["kind"], (REPORT, LEAD))
     return scripted | (hashed(91, rows["number"]) % np.uint64(10_000) < ordinary * 10_000)
 
 
