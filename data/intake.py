@@ -4,22 +4,56 @@ A record passes its contract, its clock is checked, ``known_at`` is stamped wher
 its identifiers become pseudonyms. What comes out holds no phone, account, device or id number.
 """
 
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
 from pydantic import ValidationError
 from pydantic_core import from_json
 
+from data.clock import LATE, STAMPED, problems_ahead
+from data.columns import read_columns
 from data.events import EVENT_TYPES, Event
 from data.problems import Problem, RejectedRecord, found_in, problems_of
 from data.pseudonyms import Pseudonymiser
+from data.screen import Judged, screen
+from data.tables import EVENT_SCHEMA, from_events
 
-__all__ = ["AHEAD", "LATE", "Intake", "is_late"]
+__all__ = ["Intake", "Rejected", "Screened", "is_late"]
 
-AHEAD = timedelta(minutes=5)  # how far a source's clock may run ahead of ours
-LATE = timedelta(minutes=5)  # known later than this after it happened: marked
 LARGEST_RECORD = 65_536  # bytes of one JSON record
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A row that was refused: where it stood, what it said (raw), what is wrong with it."""
+
+    row: int
+    record: Mapping[str, Any]
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True)
+class Screened:
+    """What became of a table.
+
+    Attributes
+    ----------
+    accepted
+        Concealed `EVENT_SCHEMA`.
+    rows
+        Which row of the table each accepted one was.
+    rejected
+        The others.
+    """
+
+    accepted: pa.Table
+    rows: NDArray[np.int64]
+    rejected: Sequence[Rejected]
 
 
 class Intake:
@@ -70,16 +104,83 @@ class Intake:
         fields = self._fields(record)
         event = _parsed(fields)
         now = self.clock()
-        problems = _ahead(event, now)
+        problems = problems_ahead({name: getattr(event, name, None) for name in STAMPED}, now)
         if problems:
             raise RejectedRecord(problems)
         if event.known_at is None:
             event = event.model_copy(update={"known_at": now.astimezone(UTC)})
         return self.pseudonymiser.conceal(event)
 
+    def table(self, given: pa.Table, *, first_seq: int = 0, text: bool = False) -> Screened:
+        """Many records at once, in columns named as the contracts' fields.
+
+        Parameters
+        ----------
+        given
+            Columns ``seq`` and ``late`` are ours to say and are not looked at.
+        first_seq
+            Number of the first accepted row.
+        text
+            Whether numbers and flags are written as text (CSV).
+
+        Returns
+        -------
+        Screened
+            The accepted rows as concealed `EVENT_SCHEMA`, in the order given, and the refused
+            ones with every problem found. Rows with the same ``event_id`` are all in.
+
+        Raises
+        ------
+        TableError
+            If a column is unknown or a needed one is missing.
+        """
+        columns = read_columns(given, text=text)
+        now = self.clock().astimezone(UTC)
+        judged = screen(columns, self.pseudonymiser, now)
+        places = np.flatnonzero(~judged.passed)
+        words = [self._try(columns.row(place)) for place in places.tolist()]
+        refused = [
+            Rejected(place, columns.row(place), word.problems)
+            for place, word in zip(places.tolist(), words, strict=True)
+            if isinstance(word, RejectedRecord)
+        ]
+        table, rows = _joined(judged, places, words)
+        numbers = pa.array(np.arange(first_seq, first_seq + len(table)), pa.int64())
+        return Screened(table.add_column(0, EVENT_SCHEMA.field("seq"), numbers), rows, refused)
+
+    def _try(self, record: dict[str, Any]) -> Event | RejectedRecord:
+        try:
+            return self.one(record)
+        except RejectedRecord as refusal:
+            return refusal
+
     def _fields(self, record: Mapping[str, Any] | bytes | str) -> dict[str, Any]:
         found = record if isinstance(record, Mapping) else _from_json(record)
         return {name: value for name, value in found.items() if value is not None}
+
+
+def _joined(
+    judged: Judged, places: NDArray[np.int64], words: Sequence[Event | RejectedRecord]
+) -> tuple[pa.Table, NDArray[np.int64]]:
+    """What the screen passed and what only the contract did, in the order they came."""
+    through = [
+        (place, word)
+        for place, word in zip(places.tolist(), words, strict=True)
+        if not isinstance(word, RejectedRecord)
+    ]
+    passed = np.flatnonzero(judged.passed)
+    if len(passed) == len(judged.passed):
+        return judged.table, passed
+    screened = judged.table.filter(pa.array(judged.passed))
+    if not through:
+        return screened, passed
+    events = [event for _, event in through]
+    late = [is_late(event) for event in events]
+    others = from_events(events, late=late).drop_columns("seq")
+    rows = np.concatenate([passed, [place for place, _ in through]]).astype(np.int64)
+    order = np.argsort(rows, kind="stable")
+    whole = pa.concat_tables([screened, others]).unify_dictionaries().combine_chunks()
+    return whole.take(pa.array(order)), rows[order]
 
 
 def is_late(event: Event) -> bool:
@@ -118,21 +219,3 @@ def _parsed(fields: Mapping[str, Any]) -> Event:
         return contract.model_validate(fields)  # type: ignore[return-value]
     except ValidationError as error:
         raise RejectedRecord(problems_of(error, str(kind), fields)) from None
-
-
-def _ahead(event: Event, now: datetime) -> list[Problem]:
-    """Times that our clock has not reached: the source's clock is wrong, or the time is."""
-    limit = now + AHEAD
-    times = {
-        name: getattr(event, name, None) for name in ("occurred_at", "known_at", "reported_at")
-    }
-    return [
-        Problem(
-            name,
-            f"a time up to 5 minutes after ours, {now.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
-            time.isoformat(),
-            "correct the source's clock, then replay the record",
-        )
-        for name, time in times.items()
-        if time is not None and time > limit
-    ]

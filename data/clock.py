@@ -1,0 +1,36 @@
+"""What a source's clock may say: how far ahead of ours, and from when on an event is late."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+from data.problems import Problem
+
+__all__ = ["AHEAD", "LATE", "STAMPED", "problems_ahead"]
+
+AHEAD = timedelta(minutes=5)  # a clock further ahead of ours is wrong
+LATE = timedelta(minutes=5)  # known later than this after it happened: marked as late
+STAMPED = ("occurred_at", "known_at", "reported_at")  # what nobody can know before it is so
+
+
+def problems_ahead(times: Mapping[str, datetime | None], now: datetime) -> list[Problem]:
+    """Times that our clock has not reached.
+
+    Examples
+    --------
+    >>> noon = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    >>> problems_ahead({"occurred_at": noon + AHEAD}, noon)
+    []
+    >>> problems_ahead({"occurred_at": noon + 2 * AHEAD}, noon)[0].found
+    '2026-03-01T12:10:00+00:00'
+    """
+    ours = f"{now.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return [
+        Problem(
+            name,
+            f"a time at most 5 minutes after ours, {ours}",
+            time.isoformat(),
+            "correct the source's clock, then replay the record",
+        )
+        for name, time in times.items()
+        if time is not None and time > now + AHEAD
+    ]
