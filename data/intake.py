@@ -23,37 +23,31 @@ from data.pseudonyms import Pseudonymiser
 from data.screen import Judged, screen
 from data.tables import EVENT_SCHEMA, from_events
 
-__all__ = ["Intake", "Rejected", "Screened", "is_late"]
+__all__ = ["Intake", "Rejected", "is_late"]
 
 LARGEST_RECORD = 65_536  # bytes of one JSON record
 
 
 @dataclass(frozen=True)
 class Rejected:
-    """A row that was refused: where it stood, what it said (raw), what is wrong with it."""
-
-    row: int
-    record: Mapping[str, Any]
-    problems: tuple[Problem, ...]
-
-
-@dataclass(frozen=True)
-class Screened:
-    """What became of a table.
+    """The refused rows of a table.
 
     Attributes
     ----------
-    accepted
-        Concealed `EVENT_SCHEMA`.
     rows
-        Which row of the table each accepted one was.
-    rejected
-        The others.
+        Where they stood, ascending.
+    records
+        What each said, raw: for the quarantine only.
+    problems
+        What is wrong with each.
     """
 
-    accepted: pa.Table
-    rows: NDArray[np.int64]
-    rejected: Sequence[Rejected]
+    rows: tuple[int, ...]
+    records: tuple[Mapping[str, Any], ...]
+    problems: tuple[tuple[Problem, ...], ...]
+
+    def __len__(self) -> int:
+        return len(self.rows)
 
 
 class Intake:
@@ -111,23 +105,27 @@ class Intake:
             event = event.model_copy(update={"known_at": now.astimezone(UTC)})
         return self.pseudonymiser.conceal(event)
 
-    def table(self, given: pa.Table, *, first_seq: int = 0, text: bool = False) -> Screened:
+    def table(
+        self, given: pa.Table, *, first_seq: int | None = None, text: bool = False
+    ) -> tuple[pa.Table, Rejected]:
         """Many records at once, in columns named as the contracts' fields.
 
         Parameters
         ----------
         given
-            Columns ``seq`` and ``late`` are ours to say and are not looked at.
+            Its column ``late`` is ours to say and is not looked at.
         first_seq
-            Number of the first accepted row.
+            Number of the first accepted row; None keeps the numbers given, or starts at 0.
         text
             Whether numbers and flags are written as text (CSV).
 
         Returns
         -------
-        Screened
-            The accepted rows as concealed `EVENT_SCHEMA`, in the order given, and the refused
-            ones with every problem found. Rows with the same ``event_id`` are all in.
+        accepted : Table
+            Concealed `EVENT_SCHEMA`, in the order given. An ``event_id`` may be there twice:
+            whoever keeps events knows which it has.
+        rejected : Rejected
+            The other rows, with every problem found.
 
         Raises
         ------
@@ -135,18 +133,19 @@ class Intake:
             If a column is unknown or a needed one is missing.
         """
         columns = read_columns(given, text=text)
-        now = self.clock().astimezone(UTC)
-        judged = screen(columns, self.pseudonymiser, now)
-        places = np.flatnonzero(~judged.passed)
-        words = [self._try(columns.row(place)) for place in places.tolist()]
-        refused = [
-            Rejected(place, columns.row(place), word.problems)
-            for place, word in zip(places.tolist(), words, strict=True)
-            if isinstance(word, RejectedRecord)
-        ]
-        table, rows = _joined(judged, places, words)
-        numbers = pa.array(np.arange(first_seq, first_seq + len(table)), pa.int64())
-        return Screened(table.add_column(0, EVENT_SCHEMA.field("seq"), numbers), rows, refused)
+        judged = screen(columns, self.pseudonymiser, self.clock().astimezone(UTC))
+        doubted = np.flatnonzero(~judged.passed).tolist()
+        tried = {place: self._try(columns.row(place)) for place in doubted}
+        refused = {row: one for row, one in tried.items() if isinstance(one, RejectedRecord)}
+        events = {row: one for row, one in tried.items() if not isinstance(one, RejectedRecord)}
+        table, rows = _joined(judged, events)
+        rejected = Rejected(
+            rows=tuple(refused),
+            records=tuple(columns.row(row) for row in refused),
+            problems=tuple(refusal.problems for refusal in refused.values()),
+        )
+        seq = _numbers(given, rows, first_seq)
+        return table.add_column(0, EVENT_SCHEMA.field("seq"), seq), rejected
 
     def _try(self, record: dict[str, Any]) -> Event | RejectedRecord:
         try:
@@ -159,28 +158,26 @@ class Intake:
         return {name: value for name, value in found.items() if value is not None}
 
 
-def _joined(
-    judged: Judged, places: NDArray[np.int64], words: Sequence[Event | RejectedRecord]
-) -> tuple[pa.Table, NDArray[np.int64]]:
+def _joined(judged: Judged, events: Mapping[int, Event]) -> tuple[pa.Table, NDArray[np.int64]]:
     """What the screen passed and what only the contract did, in the order they came."""
-    through = [
-        (place, word)
-        for place, word in zip(places.tolist(), words, strict=True)
-        if not isinstance(word, RejectedRecord)
-    ]
     passed = np.flatnonzero(judged.passed)
     if len(passed) == len(judged.passed):
         return judged.table, passed
     screened = judged.table.filter(pa.array(judged.passed))
-    if not through:
+    if not events:
         return screened, passed
-    events = [event for _, event in through]
-    late = [is_late(event) for event in events]
-    others = from_events(events, late=late).drop_columns("seq")
-    rows = np.concatenate([passed, [place for place, _ in through]]).astype(np.int64)
+    late = [is_late(event) for event in events.values()]
+    others = from_events(events.values(), late=late).drop_columns("seq")
+    rows = np.concatenate([passed, list(events)]).astype(np.int64)
     order = np.argsort(rows, kind="stable")
     whole = pa.concat_tables([screened, others]).unify_dictionaries().combine_chunks()
     return whole.take(pa.array(order)), rows[order]
+
+
+def _numbers(given: pa.Table, rows: NDArray[np.int64], first: int | None) -> pa.Array:
+    if first is None and "seq" in given.column_names and given["seq"].null_count == 0:
+        return given["seq"].combine_chunks().take(pa.array(rows)).cast(pa.int64())
+    return pa.array(np.arange(len(rows)) + (first or 0), pa.int64())
 
 
 def is_late(event: Event) -> bool:
