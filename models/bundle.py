@@ -16,13 +16,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
+from features.spec import FeatureSet
 from models import canary
 from models.calibration import Calibration
 from models.card import Card
+from models.directions import direction
 from models.fraud import FraudModel
 from models.norms import Norms
 from models.policy import Policy
@@ -31,7 +33,7 @@ from models.signing import PublicKey, Signer
 from models.stage import StageModel
 from models.trees import Trees
 
-__all__ = ["Bundle", "BundleError", "Features", "Parts", "load", "write"]
+__all__ = ["Bundle", "BundleError", "Parts", "load", "write"]
 
 FORMAT = "forewarn-bundle/1"
 MANIFEST, SIGNATURE = "MANIFEST.json", "MANIFEST.sig"
@@ -61,18 +63,6 @@ class BundleError(ValueError):
         self.expected, self.found, self.fix = expected, found, fix
 
 
-class Features(Protocol):
-    """What a bundle keeps of a feature set (`features.spec.FeatureSet` has it)."""
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Derived names, in the order of the vector."""
-
-    @property
-    def digest(self) -> str:
-        """Hash over every definition."""
-
-
 @dataclass(frozen=True)
 class Parts:
     """Everything a bundle is written from."""
@@ -82,7 +72,7 @@ class Parts:
     stage: StageModel
     policy: Policy
     norms: Norms
-    features: Features
+    features: FeatureSet
     card: Card
 
 
@@ -115,7 +105,7 @@ class Bundle:
         """The fraud model's calibration."""
         return self.fraud.calibration
 
-    def require(self, features: Features) -> None:
+    def require(self, features: FeatureSet) -> None:
         """Raise unless vectors of `features` are what this model was trained on.
 
         Raises
@@ -233,7 +223,13 @@ def _features_text(parts: Parts) -> str:
                 f"{len(getattr(parts, name).trees.names)} and {len(parts.norms.names)} features",
                 "fit every part on vectors of one feature set",
             )
-    return json.dumps({"digest": parts.features.digest, "names": list(names)}, indent=1) + "\n"
+    told = [
+        {"name": spec.name, "direction": direction(spec)}
+        | {word: getattr(spec, word) for word in ("unit", "source", "zh", "en")}
+        for spec in parts.features
+    ]
+    content = {"digest": parts.features.digest, "features": told}
+    return json.dumps(content, ensure_ascii=False, indent=1) + "\n"
 
 
 def _canaries(parts: Parts) -> dict[str, Any]:
@@ -399,7 +395,7 @@ def _opened(contents: Mapping[str, bytes], version: str) -> Bundle:
         policy=Policy.from_text(text["policy.json"]),
         norms=Norms.from_text(text["norms.json"]),
         card=Card.from_text(text["card.json"]),
-        names=tuple(features["names"]),
+        names=tuple(feature["name"] for feature in features["features"]),
         features_digest=features["digest"],
         version=version,
     )

@@ -5,8 +5,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
+from features.spec import FeatureSet, FeatureSpec
 from models.bundle import Parts
 from models.card import Card, Metric
+from models.directions import directions
 from models.fraud import FraudModel, fraud_recipe
 from models.norms import Norms
 from models.policy import Policy, standard_levels
@@ -15,16 +17,20 @@ from models.signing import Signer
 from models.stage import StageModel
 from models.trees import Floats, Rows
 
-NAMES = ("calls", "amount", "distinct", "reports", "night", "age_of_number")
+FEATURES = FeatureSet(
+    (
+        FeatureSpec("subscriber", "count", "call_in_new", "24h"),
+        FeatureSpec("event", "value", "amount"),
+        FeatureSpec("subscriber", "distinct", "transfer", "7d"),
+        FeatureSpec("counterpart", "count", "report", "30d"),
+        FeatureSpec("subscriber", "share", "night", "24h", of="any"),
+        FeatureSpec("event", "value", "age_days"),
+    )
+)
+NAMES = FEATURES.names
+REPORTS = 3
+"""Place of the only feature that may only raise the score."""
 KINDS = np.array(["call", "transfer"])
-
-
-@dataclass(frozen=True)
-class Named:
-    """A feature set as a bundle sees it."""
-
-    names: tuple[str, ...] = NAMES
-    digest: str = "d1"
 
 
 @dataclass(frozen=True)
@@ -66,7 +72,7 @@ def later() -> City:
 
 @pytest.fixture(scope="session")
 def fraud(city: City, later: City) -> FraudModel:
-    recipe = replace(fraud_recipe((0, 0, 0, 1, 0, 0), num_leaves=15), rounds=40)
+    recipe = replace(fraud_recipe(directions(FEATURES), num_leaves=15), rounds=40)
     return FraudModel.fit(city.rows, NAMES, recipe).calibrate(later.X, later.y)
 
 
@@ -81,7 +87,7 @@ def parts(city: City, later: City, fraud: FraudModel) -> Parts:
         stage=StageModel.fit(stages, NAMES, replace(StageModel.recipe(), **quiet), stages),
         policy=Policy.fit(fraud.score(later.X), later.day, later.citizen, standard_levels(20)),
         norms=Norms.fit(city.X[city.y == 0], city.kind[city.y == 0], NAMES),
-        features=Named(),
+        features=FEATURES,
         card=Card("Fraud", "Warn.", "2026-01-01", metrics=(Metric("auc", 0.9, 0.8, 0.95),)),
     )
 
@@ -89,3 +95,8 @@ def parts(city: City, later: City, fraud: FraudModel) -> Parts:
 @pytest.fixture(scope="session")
 def signer() -> Signer:
     return Signer.fresh()
+
+
+@pytest.fixture(scope="session")
+def features() -> FeatureSet:
+    return FEATURES

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import stat
 from dataclasses import replace
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from features.spec import FeatureSet, FeatureSpec
 from models import bundle, canary
 from models.bundle import FILES, MANIFEST, SIGNATURE, Bundle, BundleError, Parts
 from models.signing import PublicKey, Signer
@@ -241,16 +243,24 @@ def test_two_files_exchanged_are_refused(copy, signer) -> None:
         opened(copy, signer)
 
 
-def test_other_features_are_named(pristine, signer, parts) -> None:
+def test_other_features_are_named(pristine, signer, features) -> None:
     found = opened(pristine, signer)
-    found.require(parts.features)
-    other = replace(parts.features, names=(*parts.features.names[1:], "new_one"), digest="d2")
-    with pytest.raises(BundleError, match=r"missing: \['calls'\], new: \['new_one'\]"):
+    found.require(features)
+    other = FeatureSet((*features.specs[1:], FeatureSpec("pair", "since_last", "any")))
+    lost, new = re.escape(features.names[0]), re.escape("pair.any.since_last")
+    with pytest.raises(BundleError, match=rf"missing: \['{lost}'\], new: \['{new}'\]"):
         found.require(other)
 
 
-def test_parts_over_different_features_are_not_written(parts, signer, tmp_path) -> None:
-    odd = replace(parts, features=replace(parts.features, names=("a",)))
+def test_every_feature_is_told_in_the_bundle(pristine, features) -> None:
+    told = json.loads((pristine / "features.json").read_text())["features"]
+    assert [feature["name"] for feature in told] == list(features.names)
+    assert all(feature["unit"] and feature["source"] and feature["zh"] for feature in told)
+    assert [feature["direction"] for feature in told] == [0, 0, 0, 1, 0, 0]
+
+
+def test_parts_over_different_features_are_not_written(parts, features, signer, tmp_path) -> None:
+    odd = replace(parts, features=FeatureSet(features.specs[:1]))
     with pytest.raises(BundleError, match="fit every part on vectors of one feature set"):
         bundle.write(tmp_path / "odd", odd, signer)
     assert list(tmp_path.iterdir()) == []
