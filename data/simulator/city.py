@@ -106,7 +106,8 @@ class City:
     def ending(cls, moment: datetime, **others: Any) -> "City":
         """Build a city whose history ends at `moment` (for example now)."""
         city = cls(**others)
-        return replace(city, start=moment.astimezone(UTC) - timedelta(days=city.days))
+        whole = moment.astimezone(UTC).replace(microsecond=0)
+        return replace(city, start=whole - timedelta(days=city.days))
 
     @property
     def start_us(self) -> int:
