@@ -5,7 +5,7 @@ The request models here therefore only carry the body; their schema is the event
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
@@ -80,17 +80,22 @@ class Stage(_Answer):
 class Reason(_Answer):
     """One reason: what happened, against what, how much it moved the score, what clears it."""
 
-    feature: str = Field(description="derived name of the feature; the parts of it after `+`")
+    feature: str = Field(description="derived name of the feature that weighs most")
+    features: tuple[str, ...] = Field(description="all features told together here")
     value: float | None = Field(description="in `unit`; null: unknown")
     unit: str
-    zh: str
+    zh: str = Field(description="what happened, against what, how much it weighed")
     en: str
-    share: float = Field(description="share of everything that raised the score, 0 to 1")
     contribution: float = Field(description="added to the raw score (log-odds)")
-    normal_citizen: float | None = Field(None, description="this citizen's own 30 days, in `unit`")
-    normal_peers: float | None = Field(None, description="95th centile of peers, in `unit`")
-    clears_zh: str = ""
-    clears_en: str = ""
+    share: float = Field(description="part of everything that raised the score, 0 to 1")
+    normal_citizen: float | None = Field(description="this citizen's own 30 days, in `unit`")
+    normal_peers: float | None = Field(
+        description="95 % of harmless events of the kind are at or below this, in `unit`"
+    )
+    clears_zh: str = Field(description="what would make it harmless")
+    clears_en: str
+    check_zh: str = Field(description="where to check that in half a minute")
+    check_en: str
 
 
 class Channel(_Answer):
@@ -127,6 +132,30 @@ class Decision(_Answer):
     evaluated_at: datetime | None = Field(description="the clock the features were read at (UTC)")
     decided_at: datetime = Field(description="when this answer was made (UTC)")
     degraded: tuple[str, ...] = Field((), description="parts that were missing")
+
+    @classmethod
+    def without_score(cls, event_id: str, *, late: bool, degraded: tuple[str, ...]) -> "Decision":
+        """The answer when a part is away: the event is kept, nothing is guessed.
+
+        Examples
+        --------
+        >>> Decision.without_score("e1", late=False, degraded=("feature_state",)).score is None
+        True
+        """
+        return cls(
+            event_id=event_id,
+            score=None,
+            raw_score=None,
+            alert=False,
+            level=None,
+            model_version=None,
+            features_version=None,
+            seq=None,
+            late=late,
+            evaluated_at=None,
+            decided_at=datetime.now(UTC),
+            degraded=degraded,
+        )
 
 
 class FieldProblem(_Answer):
@@ -242,13 +271,14 @@ class _Body(BaseModel):
     body: bytes = Field(b"", exclude=True)
 
     @classmethod
-    def model_validate_json(cls, json_data: str | bytes | bytearray, **_: Any) -> Any:  # type: ignore[override]
+    def model_validate_json(cls, json_data: str | bytes | bytearray, **_: Any) -> Any:
         """Keep the bytes."""
-        return cls(body=json_data)  # type: ignore[arg-type]
+        return cls(body=json_data)
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core: Any, handler: Any) -> Any:
-        return handler(cls.adapter.core_schema)
+        # in full, not by reference: BentoML's client looks for its properties
+        return dict(handler.resolve_ref_schema(handler(cls.adapter.core_schema)))
 
 
 class EventBody(_Body):

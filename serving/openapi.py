@@ -5,7 +5,7 @@ from functools import cache
 from typing import Any
 
 from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from data.events import AppActivity, Call, FraudReport, Lead, Sms, Transfer
 from serving import contracts
@@ -193,9 +193,13 @@ def _reading() -> dict[str, Any]:
 
 
 def _schemas() -> dict[str, Any]:
-    models = [(model, "validation") for model in _EVENTS.values()]
-    answers = [(model, "serialization") for model in _ANSWERS]
-    _, definitions = models_json_schema([*models, *answers], ref_template=_REF)  # type: ignore[arg-type]
+    taken: list[tuple[type[BaseModel], JsonSchemaMode]] = [
+        (model, "validation") for model in _EVENTS.values()
+    ]
+    given: list[tuple[type[BaseModel], JsonSchemaMode]] = [
+        (model, "serialization") for model in _ANSWERS
+    ]
+    _, definitions = models_json_schema([*taken, *given], ref_template=_REF)
     found: dict[str, Any] = definitions["$defs"]
     return found
 

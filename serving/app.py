@@ -1,0 +1,132 @@
+"""Every path beside the declared scoring calls, as a Starlette application to mount.
+
+The scoring functions are here too, so that an answer and its errors are made in one place.
+"""
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from serving import metrics, openapi
+from serving.contracts import Health
+from serving.problems import Problem, answer
+from serving.reading import as_batch, as_event, as_many, as_report
+from serving.scorer import Scorer
+
+__all__ = ["create", "score_batch", "score_one"]
+
+_JSON = "application/json"
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+def _reply(text: str | bytes, status: int = 200) -> Response:
+    return Response(text, status_code=status, media_type=_JSON)
+
+
+async def score_one(scorer: Scorer, body: bytes, query: Mapping[str, str]) -> Response:
+    """Answer ``POST /v1/fraud/score``."""
+    try:
+        explain = _flag(query, "explain")
+        decision = await scorer.score_event(as_event(body), explain=explain)
+        return _reply(decision.model_dump_json())
+    except Problem as problem:
+        return answer(problem)
+
+
+async def score_batch(scorer: Scorer, body: bytes) -> Response:
+    """Answer ``POST /v1/fraud/score_batch``."""
+    try:
+        records, explain = as_batch(body)
+        result = await scorer.score_batch(records, explain=explain)
+        return _reply(result.model_dump_json())
+    except Problem as problem:
+        return answer(problem)
+
+
+def _flag(query: Mapping[str, str], name: str) -> bool:
+    value = query.get(name, "false")
+    unknown = set(query) - {name}
+    if value not in {"true", "false"} or unknown:
+        field = name if not unknown else "query"
+        error = {
+            "field": field,
+            "expected": f"only {name}=true or {name}=false",
+            "found": "something else",
+            "fix": "see /v1/openapi.json",
+        }
+        raise Problem("invalid-parameter", "a query parameter is wrong", {"errors": [error]})
+    return value == "true"
+
+
+def _scorer(request: Request) -> Scorer:
+    scorer: Scorer = request.app.state.scorer
+    return scorer
+
+
+async def _events(request: Request) -> Response:
+    receipt = await _scorer(request).take_in(as_many(await request.body()))
+    return _reply(receipt.model_dump_json(), 202)
+
+
+async def _reports(request: Request) -> Response:
+    receipt = await _scorer(request).take_in([as_report(await request.body())])
+    return _reply(receipt.model_dump_json(), 202)
+
+
+async def _decision(request: Request) -> Response:
+    record = await _scorer(request).record(request.path_params["event_id"])
+    return _reply(record.model_dump_json())
+
+
+async def _model(request: Request) -> Response:
+    return _reply(_scorer(request).model().model_dump_json())
+
+
+async def _health(_: Request) -> Response:
+    return _reply(Health().model_dump_json())
+
+
+async def _ready(request: Request) -> Response:
+    readiness = await _scorer(request).readiness()
+    return _reply(readiness.model_dump_json(), 200 if readiness.ready else 503)
+
+
+async def _metrics(_: Request) -> Response:
+    return metrics.exposition()
+
+
+async def _openapi(_: Request) -> Response:
+    return _reply(json.dumps(openapi.document(), ensure_ascii=False))
+
+
+def _told(handler: Handler) -> Handler:
+    async def told(request: Request) -> Response:
+        try:
+            return await handler(request)
+        except Problem as problem:
+            return answer(problem)
+
+    return told
+
+
+def create() -> Starlette:
+    """The application; whoever mounts it sets ``app.state.scorer`` before the first request."""
+    gets: Mapping[str, Handler] = {
+        "/v1/decisions/{event_id:path}": _decision,
+        "/v1/model": _model,
+        "/v1/health": _health,
+        "/v1/ready": _ready,
+        "/metrics": _metrics,
+        "/v1/openapi.json": _openapi,
+        "/docs.json": _openapi,  # where BentoML's own page looks: it shall show the right one
+    }
+    posts: Mapping[str, Handler] = {"/v1/events": _events, "/v1/reports": _reports}
+    routes = [
+        *(Route(path, _told(handler), methods=["GET"]) for path, handler in gets.items()),
+        *(Route(path, _told(handler), methods=["POST"]) for path, handler in posts.items()),
+    ]
+    return Starlette(routes=routes)

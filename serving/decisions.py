@@ -1,0 +1,325 @@
+"""Decisions as they were made: recorded before they are answered, with all that was known.
+
+An event's row in the log and its decision go into one transaction. Writes that meet are committed
+together, because a commit costs a disk flush however many rows it holds. A row that is there
+already stays as it is: whoever comes second gets what the first was told.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Double,
+    Identity,
+    LargeBinary,
+    Table,
+    Text,
+    delete,
+    func,
+    select,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy.exc import DataError, IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from data.database import events, metadata, quarantine
+from data.events import EVENT_TYPES, Event
+from serving.contracts import Decision
+from serving.judge import Judge, Seen
+
+__all__ = ["DECISIONS", "POSTPONED", "SERVING", "Entry", "Ledger", "decision_row", "vector_of"]
+
+Row = Mapping[str, Any]
+Floats = NDArray[np.float64]
+
+DECISIONS = Table(
+    "decisions",
+    metadata,
+    Column("event_id", Text, primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+    Column("subscriber", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("decided_at", DateTime(timezone=True), nullable=False),
+    Column("evaluated_at", DateTime(timezone=True), nullable=False),
+    Column("raw_score", Double, nullable=False),
+    Column("score", Double, nullable=False),
+    Column("level", Text),
+    Column("model_version", Text, nullable=False),
+    Column("features_version", Text, nullable=False),
+    Column("vector", LargeBinary, nullable=False),
+    Column("thresholds", JSON, nullable=False),
+    Column("answer", JSON, nullable=False),
+)
+"""One row a scored event; ``vector`` is little-endian float64, ``answer`` what the client got."""
+
+POSTPONED = Table(
+    "postponed",
+    metadata,
+    Column("arrival", BigInteger, Identity(always=True), primary_key=True),
+    Column("event_id", Text, nullable=False, unique=True),
+    Column("scored", Boolean, nullable=False),
+    Column("payload", JSONB, nullable=False),
+)
+"""Events acknowledged while feature state was away, until the keeper has shown them to it."""
+
+_KEEPER = 0x6B656570  # advisory locks, any numbers: "keep", "serv"
+SERVING = 0x73657276
+"""Held shared by every worker, so that a server knows whether it is the only one."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What one event leaves behind: its row in the log and, if it was scored, its decision."""
+
+    event: Row
+    decision: Row | None = None
+
+
+@dataclass
+class _Waiting:
+    entries: Sequence[Entry]
+    done: "asyncio.Future[None]"
+
+
+def vector_of(stored: bytes) -> Floats:
+    """A stored vector, to the bit.
+
+    Examples
+    --------
+    >>> vector_of(np.array([1.5, np.nan]).astype("<f8").tobytes())
+    array([1.5, nan])
+    """
+    return np.frombuffer(stored, dtype="<f8").astype(np.float64)
+
+
+def decision_row(event: Event, seen: Seen, decision: Decision, judge: Judge) -> Row:
+    """Row of `DECISIONS`: what was known, under which versions and thresholds, and the answer."""
+    return {
+        "event_id": event.event_id,
+        "seq": seen.seq,
+        "subscriber": event.subscriber,
+        "kind": event.kind,
+        "decided_at": decision.decided_at,
+        "evaluated_at": seen.now,
+        "raw_score": decision.raw_score,
+        "score": decision.score,
+        "level": decision.level and decision.level.name,
+        "model_version": judge.bundle.version,
+        "features_version": judge.bundle.features_digest,
+        "vector": seen.values.astype("<f8").tobytes(),
+        "thresholds": dict(judge.thresholds),
+        "answer": decision.model_dump(mode="json"),
+    }
+
+
+class Ledger:
+    """The event log and the decisions in PostgreSQL, for one worker.
+
+    Parameters
+    ----------
+    url : str
+        ``postgresql+psycopg://…``
+    at_once : int
+        Most rows of one commit.
+    """
+
+    def __init__(self, url: str, *, at_once: int = 256) -> None:
+        self._engine: AsyncEngine = create_async_engine(
+            url,
+            pool_size=8,
+            max_overflow=0,
+            pool_timeout=2,
+            pool_pre_ping=False,
+            hide_parameters=True,
+            connect_args={
+                "connect_timeout": 2,
+                "options": "-c statement_timeout=4000 -c timezone=UTC",
+            },
+        )
+        self._at_once = at_once
+        self._waiting: list[_Waiting] = []
+        self._wake = asyncio.Event()
+        self._writer: asyncio.Task[None] | None = None
+        self._presence: AsyncConnection | None = None
+
+    async def open(self) -> None:
+        """Start the writer, and show that somebody serves."""
+        self._presence = await self._engine.connect()
+        await self._presence.execution_options(isolation_level="AUTOCOMMIT")
+        await self._presence.execute(select(func.pg_advisory_lock_shared(SERVING)))
+        self._writer = asyncio.create_task(self._write_for_ever())
+
+    async def close(self) -> None:
+        """Write what waits, then let the connections go."""
+        while self._waiting:
+            await asyncio.sleep(0.01)
+        if self._writer is not None:
+            self._writer.cancel()
+            await asyncio.gather(self._writer, return_exceptions=True)
+        if self._presence is not None:
+            await self._presence.close()
+        await self._engine.dispose()
+
+    async def ping(self) -> None:
+        """Raise unless PostgreSQL answers."""
+        async with self._engine.connect() as connection:
+            await connection.execute(text("SELECT 1"))
+
+    async def last_seq(self) -> int:
+        """The highest ``seq`` recorded, -1 in an empty log."""
+        async with self._engine.connect() as connection:
+            found = await connection.scalar(select(func.max(events.c.seq)))
+        return -1 if found is None else int(found)
+
+    async def known(self, event_ids: Sequence[str]) -> dict[str, Any]:
+        """Answers to those events that are in the log; None where one has no decision."""
+        joined = events.outerjoin(DECISIONS, DECISIONS.c.event_id == events.c.event_id)
+        query = (
+            select(events.c.event_id, DECISIONS.c.answer)
+            .select_from(joined)
+            .where(events.c.event_id.in_(event_ids))
+        )
+        async with self._engine.connect() as connection:
+            return {row.event_id: row.answer for row in await connection.execute(query)}
+
+    async def record_of(self, event_id: str) -> Row | None:
+        """A decision with its event, or None."""
+        query = (
+            select(DECISIONS, events.c.payload)
+            .join(events, events.c.event_id == DECISIONS.c.event_id)
+            .where(DECISIONS.c.event_id == event_id)
+        )
+        async with self._engine.connect() as connection:
+            row = (await connection.execute(query)).mappings().one_or_none()
+        return None if row is None else dict(row)
+
+    async def write(self, entries: Sequence[Entry]) -> None:
+        """Record entries; returns when they are on disk.
+
+        A caller that goes away does not take its rows along: they are written all the same.
+        """
+        if not entries:
+            return
+        done = asyncio.get_running_loop().create_future()
+        done.add_done_callback(_looked_at)
+        self._waiting.append(_Waiting(entries, done))
+        self._wake.set()
+        await asyncio.shield(done)
+
+    async def quarantine(self, rows: Sequence[Row]) -> None:
+        """Keep refused records, sealed; the same record again is counted, not kept twice."""
+        statement = insert(quarantine)
+        again = statement.on_conflict_do_update(
+            index_elements=["id"], set_={"times": quarantine.c.times + 1}
+        )
+        async with self._engine.begin() as connection:
+            await connection.execute(again, list(rows))
+
+    async def postpone(self, given: Sequence[Event], *, scored: bool) -> None:
+        """Keep events until feature state is back."""
+        rows = [
+            {
+                "event_id": event.event_id,
+                "scored": scored,
+                "payload": event.model_dump(mode="json", exclude_none=True),
+            }
+            for event in given
+        ]
+        async with self._engine.begin() as connection:
+            await _insert_new(connection, POSTPONED, rows)
+
+    async def postponed(self, limit: int) -> list[tuple[Event, bool]]:
+        """The events that have waited longest, and whether they want a score."""
+        query = (
+            select(POSTPONED.c.payload, POSTPONED.c.scored)
+            .order_by(POSTPONED.c.arrival)
+            .limit(limit)
+        )
+        async with self._engine.connect() as connection:
+            rows = (await connection.execute(query)).all()
+        return [(_event(row.payload), row.scored) for row in rows]
+
+    async def forget(self, event_ids: Sequence[str]) -> None:
+        """Let go of postponed events that are recorded now."""
+        async with self._engine.begin() as connection:
+            await connection.execute(delete(POSTPONED).where(POSTPONED.c.event_id.in_(event_ids)))
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[bool]:
+        """Whether this worker may settle what waits: one at a time, so that order is kept."""
+        async with self._engine.begin() as connection:
+            yield bool(await connection.scalar(select(func.pg_try_advisory_xact_lock(_KEEPER))))
+
+    async def _write_for_ever(self) -> None:
+        while True:
+            await self._wake.wait()
+            group = self._next_group()
+            if group:
+                await self._settle(group)
+            else:
+                self._wake.clear()
+
+    def _next_group(self) -> list[_Waiting]:
+        """What waits, in order, up to a commit's worth; never nothing while something waits."""
+        rows = 0
+        for count, each in enumerate(self._waiting):
+            rows += len(each.entries)
+            if count and rows > self._at_once:
+                break
+        else:
+            count = len(self._waiting)
+        group = self._waiting[:count]
+        del self._waiting[:count]
+        return group
+
+    async def _settle(self, group: Sequence[_Waiting]) -> None:
+        try:
+            await self._insert([entry for each in group for entry in each.entries])
+        except (IntegrityError, DataError) as error:
+            # one bad row must not fail its neighbours: each caller gets a transaction of its own
+            if len(group) == 1:
+                group[0].done.set_exception(error)
+            else:
+                for each in group:
+                    await self._settle([each])
+        except Exception as error:  # noqa: BLE001 - it belongs to whoever waits for these rows
+            for each in group:
+                each.done.set_exception(error)
+        else:
+            for each in group:
+                each.done.set_result(None)
+
+    async def _insert(self, entries: Sequence[Entry]) -> None:
+        async with self._engine.begin() as connection:
+            await _insert_new(connection, events, [entry.event for entry in entries])
+            decisions = [entry.decision for entry in entries if entry.decision is not None]
+            await _insert_new(connection, DECISIONS, decisions)
+
+
+async def _insert_new(connection: AsyncConnection, table: Table, rows: Sequence[Row]) -> None:
+    if rows:
+        # only a known event_id is no error: another clash (of seq, say) must be heard
+        statement = insert(table).on_conflict_do_nothing(index_elements=["event_id"])
+        await connection.execute(statement, list(rows))
+
+
+def _event(payload: Mapping[str, Any]) -> Event:
+    found: Event = EVENT_TYPES[payload["kind"]].model_validate(payload)  # type: ignore[assignment]
+    return found
+
+
+def _looked_at(done: "asyncio.Future[None]") -> None:
+    """An error whose caller went away is no news to the loop."""
+    if not done.cancelled():
+        done.exception()

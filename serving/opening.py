@@ -1,0 +1,70 @@
+"""From settings to a scorer: stores reached and up to date, the bundle verified and open."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+from data.database import upgrade
+from data.intake import Intake
+from data.pseudonyms import Pseudonymiser
+from data.quarantine import Sealer
+from data.settings import Settings
+from data.stores import open_database, open_valkey
+from features import FRAUD_FEATURES
+from serving.decisions import Ledger
+from serving.door import Door
+from serving.judge import Judge
+from serving.recovery import recover
+from serving.scorer import Scorer
+from serving.shelf import Shelf
+from serving.state import State
+
+__all__ = ["opened"]
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[Scorer]:
+    """A scorer for the length of a block.
+
+    It brings the database and feature state up to date itself, so that a worker that BentoML
+    started without our supervisor is right as well; where that was done, it costs nothing.
+
+    Raises
+    ------
+    StoreError
+        If a store cannot be reached or started.
+    BundleError
+        If there is no bundle, or it must not be used.
+    """
+    with open_database(settings) as database, open_valkey(settings) as valkey:
+        settings = replace(settings, database_url=database, valkey_url=valkey)
+        await asyncio.to_thread(_brought_up_to_date, settings)
+        scorer = _scorer(settings, database, valkey)
+        await scorer.open()
+        try:
+            yield scorer
+        finally:
+            await scorer.close()
+
+
+def _brought_up_to_date(settings: Settings) -> None:
+    upgrade(settings.database_url or "")
+    recover(settings, progress=lambda _step, _share: None)
+
+
+def _scorer(settings: Settings, database: str, valkey: str) -> Scorer:
+    pseudonymiser = Pseudonymiser.from_settings(settings)
+    shelf = Shelf.of(settings, FRAUD_FEATURES)
+    champion = shelf.champion()
+
+    def judges(version: str) -> Judge | None:
+        return champion if version == champion.bundle.version else shelf.version(version)
+
+    return Scorer(
+        Door(Intake(pseudonymiser), Sealer(pseudonymiser)),
+        State(valkey, FRAUD_FEATURES, settings.zone),
+        Ledger(database),
+        champion,
+        judges,
+    )

@@ -1,0 +1,118 @@
+"""Feature state from the truth: Valkey is rebuilt from history and log when it is not up to it."""
+
+import time
+from collections.abc import Callable
+
+import pyarrow as pa
+import valkey
+from sqlalchemy import Connection, func, select
+
+from data.database import connect, last_seq, read_events
+from data.history import History
+from data.settings import Settings
+from features import FRAUD_FEATURES
+from features.store import LiveStateSync
+from serving.decisions import SERVING
+from serving.state import ANNOUNCED, WHOLE
+
+__all__ = ["history_of", "is_whole", "recover"]
+
+Progress = Callable[[str, float], None]
+PAGE = 100_000
+RECOVERY = 0x72656276  # advisory lock, any number: "rebv"
+IN_FLIGHT_S = 3.0  # longer than a worker waits for Valkey
+
+
+def history_of(settings: Settings) -> History:
+    """The history of this deployment."""
+    return History(settings.var / "history")
+
+
+def is_whole(settings: Settings) -> bool:
+    """Whether feature state was brought up to the truth since Valkey started.
+
+    Raises
+    ------
+    valkey.exceptions.ConnectionError
+        If Valkey does not answer.
+    """
+    client = valkey.from_url(settings.valkey_url or "", socket_timeout=2)
+    try:
+        return bool(client.exists(WHOLE))
+    finally:
+        client.close()
+
+
+def recover(settings: Settings, *, progress: Progress) -> int:
+    """Rebuild feature state if it lacks events of the truth, or holds some the truth lacks.
+
+    The second kind is left by workers that were killed together with Valkey's note of what they
+    were about to show it. While others serve, such an event may be on its way: it is left alone.
+
+    Returns
+    -------
+    int
+        How many events it was rebuilt from; 0 when it was up to date.
+    """
+    engine = connect(settings.database_url or "")
+    client = valkey.from_url(settings.valkey_url or "")
+    try:
+        with engine.connect() as connection:
+            connection.execute(select(func.pg_advisory_lock(RECOVERY)))
+            return _recovered(_Work(settings, connection, client, progress))
+    finally:
+        client.close()
+        engine.dispose()
+
+
+class _Work:
+    """One recovery: where from, where to, whom to tell."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        connection: Connection,
+        client: "valkey.Valkey",
+        progress: Progress,
+    ) -> None:
+        self.history = history_of(settings)
+        self.connection = connection
+        self.client = client
+        self.progress = progress
+        self.state = LiveStateSync(client, FRAUD_FEATURES, settings.zone)
+
+    def alone(self) -> bool:
+        """Whether no worker serves."""
+        mine = self.connection.scalar(select(func.pg_try_advisory_lock(SERVING)))
+        if mine:
+            self.connection.execute(select(func.pg_advisory_unlock(SERVING)))
+        return bool(mine)
+
+    def last(self) -> int:
+        """The last number of the truth."""
+        return max(self.history.next_seq - 1, last_seq(self.connection))
+
+    def truth(self) -> pa.Table:
+        """Everything recorded, in order of arrival."""
+        tables = [self.history.read()]
+        after = self.history.next_seq - 1
+        while (page := read_events(self.connection, after=after, limit=PAGE)).num_rows:
+            tables.append(page)
+            after = page["seq"][-1].as_py()
+        return pa.concat_tables(tables).unify_dictionaries()
+
+
+def _recovered(work: _Work) -> int:
+    alone, position = work.alone(), work.state.position()
+    whole = bool(work.client.exists(WHOLE))
+    if whole and (position == work.last() or (position > work.last() and not alone)):
+        return 0
+    work.progress("rebuilding feature state from history and log", 0.2)
+    work.client.delete(WHOLE)
+    if not alone:
+        time.sleep(IN_FLIGHT_S)
+    table = work.truth()
+    work.state.rebuild(table)
+    work.client.delete(ANNOUNCED)
+    work.client.set(WHOLE, 1)
+    return int(table.num_rows)

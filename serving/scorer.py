@@ -1,0 +1,356 @@
+"""The walk of a live event: seen before? vector, score, level, reasons, record, answer.
+
+Nothing is acknowledged before PostgreSQL has it. A part that is away is named in ``degraded`` and
+never guessed: without feature state an event is kept unscored, and scored when the state is back.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from sqlalchemy.exc import SQLAlchemyError
+
+from data.database import event_row
+from data.events import Event
+from data.intake import is_late
+from serving import contracts, metrics
+from serving.decisions import Entry, Ledger, decision_row, vector_of
+from serving.door import Door, Refused
+from serving.judge import Judge, Seen
+from serving.problems import Problem
+from serving.state import State, StateAway
+
+__all__ = ["LOG", "STATE", "Scorer"]
+
+_LOG = logging.getLogger("forewarn.serving")
+_RETRY_S = 2
+_KEEP_S = 0.2
+_SETTLE_TURNS = 5
+_PAGE = 200
+STATE = "feature_state"
+LOG = "decision_log"
+
+Judges = Callable[[str], Judge | None]
+
+
+class Scorer:
+    """Scores events, takes in facts, tells what was known.
+
+    Parameters
+    ----------
+    door : Door
+        Parses, refuses, pseudonymises.
+    state : State
+        Features as of now.
+    ledger : Ledger
+        Remembers.
+    judge : Judge
+        Decides.
+    judges : callable
+        The judge of a version, or None where its bundle is gone: to score again what an earlier
+        model scored.
+    """
+
+    def __init__(
+        self, door: Door, state: State, ledger: Ledger, judge: Judge, judges: Judges
+    ) -> None:
+        self.door, self.state, self.ledger, self.judge = door, state, ledger, judge
+        self._judges = judges
+        self._keeper: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Start the writer, and the keeper who scores what had to wait."""
+        await self.ledger.open()
+        self.state.rise(await self.ledger.last_seq())
+        self._keeper = asyncio.create_task(self._keep())
+
+    async def close(self) -> None:
+        """Finish what was begun."""
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.gather(self._keeper, return_exceptions=True)
+        await self.ledger.close()
+        await self.state.close()
+
+    async def score_event(self, record: Mapping[str, Any], *, explain: bool) -> contracts.Decision:
+        """Score one event; its decision is recorded before this returns.
+
+        Raises
+        ------
+        Problem
+            If the record is refused, or nothing can be recorded now.
+        """
+        (event,) = await self._through_door([record])
+        if isinstance(event, Refused):
+            raise event.problem()
+        (decision,) = await self._decisions([event], explain=explain)
+        if isinstance(decision, Problem):
+            raise decision
+        return decision
+
+    async def score_batch(self, records: Sequence[Any], *, explain: bool) -> contracts.BatchAnswer:
+        """Score events in order; a refused one does not hold up the others."""
+        found = await self._through_door(records)
+        events = [event for event in found if not isinstance(event, Refused)]
+        outcomes = iter(await self._decisions(events, explain=explain))
+        items = tuple(
+            _item(index, each.problem() if isinstance(each, Refused) else next(outcomes))
+            for index, each in enumerate(found)
+        )
+        scored = sum(item.decision is not None for item in items)
+        return contracts.BatchAnswer(results=items, scored=scored, refused=len(items) - scored)
+
+    async def take_in(self, records: Sequence[Any]) -> contracts.Receipt:
+        """Record facts without a score; reports are always taken in this way.
+
+        Raises
+        ------
+        Problem
+            If nothing can be recorded now, or a single record is refused.
+        """
+        found = await self._through_door(records, scored=False)
+        refused = [event for event in found if isinstance(event, Refused)]
+        if refused and len(found) == 1:
+            raise refused[0].problem()
+        events = [event for event in found if not isinstance(event, Refused)]
+        with _log_at_hand():
+            known = await self.ledger.known([event.event_id for event in events])
+        waited = await self._remember([each for each in events if each.event_id not in known])
+        return contracts.Receipt(
+            accepted=len(events),
+            duplicates=sum(event.event_id in known for event in events),
+            refused=len(refused),
+            event_ids=tuple(event.event_id for event in events),
+            problems=tuple(each.details() for each in refused),
+            degraded=(STATE,) if waited else (),
+        )
+
+    async def record(self, event_id: str) -> contracts.DecisionRecord:
+        """What was known then, and the score recomputed from it.
+
+        Raises
+        ------
+        Problem
+            If there is no such decision, or the log is away.
+        """
+        with _log_at_hand():
+            row = await self.ledger.record_of(event_id)
+        if row is None:
+            raise Problem("not-found", "no decision with this event_id")
+        judge = await asyncio.to_thread(self._judges, row["model_version"])
+        return contracts.DecisionRecord(
+            decision=contracts.Decision.model_validate(row["answer"]),
+            event=row["payload"],
+            vector=_named_values(row, judge),
+            thresholds=row["thresholds"],
+            recomputed=_recomputed(row, judge),
+        )
+
+    def model(self) -> contracts.Model:
+        """The model in service."""
+        return self.judge.model()
+
+    async def readiness(self) -> contracts.Readiness:
+        """Whether an event sent now would be scored."""
+        parts = {"model": "ok", LOG: "ok", STATE: "ok"}
+        try:
+            await self.ledger.ping()
+        except (SQLAlchemyError, OSError, TimeoutError):
+            parts[LOG] = "away"
+        parts[STATE] = await self.state.word()
+        return contracts.Readiness(ready=set(parts.values()) == {"ok"}, parts=parts)
+
+    # --- steps of the walk
+
+    async def _through_door(
+        self, records: Sequence[Any], *, scored: bool = True
+    ) -> list[Event | Refused]:
+        found = [self.door.one(record, scored=scored) for record in records]
+        refused = [each for each in found if isinstance(each, Refused)]
+        if refused:
+            with _log_at_hand():
+                await self.ledger.quarantine([each.row for each in refused])
+            metrics.quarantined(len(refused))
+        return found
+
+    async def _decisions(
+        self, events: Sequence[Event], *, explain: bool
+    ) -> list[contracts.Decision | Problem]:
+        """Outcomes in order: recorded before, or decided now."""
+        with _log_at_hand():
+            outcomes = await self._recorded(events)
+            fresh = {each.event_id: each for each in events if each.event_id not in outcomes}
+            outcomes |= await self._decide(list(fresh.values()), explain=explain)
+        return [outcomes[event.event_id] for event in events]
+
+    async def _recorded(self, events: Sequence[Event]) -> dict[str, contracts.Decision | Problem]:
+        """Outcomes of events that need none any more."""
+        known = await self.ledger.known([event.event_id for event in events])
+        outcomes: dict[str, contracts.Decision | Problem] = {
+            name: contracts.Decision.model_validate(answer)
+            for name, answer in known.items()
+            if answer is not None
+        }
+        unscored = [name for name in known if name not in outcomes]
+        try:
+            forgotten = await self.state.forgotten(unscored)
+        except StateAway:
+            return outcomes | dict.fromkeys(unscored, _state_away())
+        detail = "taken in without a score, too long ago for its vector to be read again"
+        return outcomes | dict.fromkeys(forgotten, Problem("conflict", detail))
+
+    async def _decide(
+        self, events: Sequence[Event], *, explain: bool
+    ) -> dict[str, contracts.Decision | Problem]:
+        try:
+            seen = await self.state.observe(events)
+        except StateAway:
+            return await self._postpone(events, scored=True)
+        decisions = self.judge.decide(seen, explain=explain)
+        await self.ledger.write(
+            [
+                Entry(_logged(event, one), decision_row(event, one, decision, self.judge))
+                for event, one, decision in zip(events, seen, decisions, strict=True)
+            ]
+        )
+        self.state.recorded(event.event_id for event in events)
+        _count(decisions)
+        made: dict[str, contracts.Decision | Problem] = {
+            decision.event_id: decision for decision in decisions
+        }
+        again = [event for event, one in zip(events, seen, strict=True) if one.repeated]
+        # somebody saw it before us: whichever of us was recorded is the answer
+        return made | (await self._recorded(again) if again else {})
+
+    async def _postpone(
+        self, events: Sequence[Event], *, scored: bool
+    ) -> dict[str, contracts.Decision | Problem]:
+        """Keep events on disk until feature state is back; their score is not guessed."""
+        await self.ledger.postpone(events, scored=scored)
+        metrics.degraded(STATE)
+        missing = contracts.Decision.without_score
+        return {
+            event.event_id: missing(event.event_id, late=is_late(event), degraded=(STATE,))
+            for event in events
+        }
+
+    async def _remember(self, events: Sequence[Event]) -> bool:
+        """Show events to feature state and record them; True when they must wait."""
+        fresh = list({event.event_id: event for event in events}.values())
+        with _log_at_hand():
+            try:
+                seen = await self.state.observe(fresh, scored=False)
+            except StateAway:
+                await self._postpone(fresh, scored=False)
+                return True
+            rows = [Entry(_logged(event, one)) for event, one in zip(fresh, seen, strict=True)]
+            await self.ledger.write(rows)
+        self.state.recorded(event.event_id for event in fresh)
+        return False
+
+    # --- the keeper
+
+    async def _keep(self) -> None:
+        """Tidy up after what went wrong, for as long as the worker lives."""
+        turn = 0
+        while True:
+            await asyncio.sleep(_KEEP_S)
+            turn += 1
+            try:
+                await self.state.strike()
+                if turn % _SETTLE_TURNS == 0:
+                    await self._catch_up()
+            except (SQLAlchemyError, OSError, TimeoutError, StateAway):
+                continue
+            except Exception:  # noqa: BLE001 - what waits must not wait for ever on one surprise
+                _LOG.exception("the keeper failed; it tries again")
+
+    async def _catch_up(self) -> None:
+        """Record what waits or was left behind, oldest first, one worker at a time."""
+        async with self.ledger.turn() as mine:
+            if not mine:
+                return
+            if left := await self.state.left_behind():
+                await self._settle(left)
+            while waiting := await self.ledger.postponed(_PAGE):
+                await self._settle(waiting)
+                await self.ledger.forget([event.event_id for event, _ in waiting])
+
+    async def _settle(self, waiting: Sequence[tuple[Event, bool]]) -> None:
+        known = await self.ledger.known([event.event_id for event, _ in waiting])
+        fresh = {each[0].event_id: each for each in waiting if each[0].event_id not in known}
+        seen = await self.state.observe([event for event, _ in fresh.values()])
+        decisions = self.judge.decide(seen, explain=False)
+        entries = [
+            Entry(
+                _logged(event, one),
+                decision_row(event, one, decision, self.judge) if scored else None,
+            )
+            for (event, scored), one, decision in zip(fresh.values(), seen, decisions, strict=True)
+        ]
+        await self.ledger.write(entries)
+        self.state.recorded(event.event_id for event, _ in waiting)
+
+
+def _state_away() -> Problem:
+    metrics.degraded(STATE)
+    detail = "Valkey is away or behind; this event is recorded and can be scored when it is back"
+    return Problem("unavailable", detail, {"degraded": [STATE]}, retry_after_s=_RETRY_S)
+
+
+def _item(index: int, outcome: contracts.Decision | Problem) -> contracts.BatchItem:
+    if isinstance(outcome, Problem):
+        details = contracts.ProblemDetails.model_validate(outcome.document())
+        return contracts.BatchItem(index=index, problem=details)
+    return contracts.BatchItem(index=index, decision=outcome)
+
+
+@contextmanager
+def _log_at_hand() -> Iterator[None]:
+    """Without the log nothing can be acknowledged: say so, and when to come back."""
+    try:
+        yield
+    except (SQLAlchemyError, OSError, TimeoutError) as error:
+        _LOG.warning("the decision log is away: %s", type(error).__name__)
+        metrics.degraded(LOG)
+        raise Problem(
+            "unavailable",
+            "PostgreSQL is away; nothing of this request was acknowledged",
+            {"degraded": [LOG]},
+            retry_after_s=_RETRY_S,
+        ) from error
+
+
+def _logged(event: Event, seen: Seen) -> Mapping[str, Any]:
+    return event_row(event, seq=seen.seq, late=seen.late)
+
+
+def _count(decisions: Sequence[contracts.Decision]) -> None:
+    for decision in decisions:
+        metrics.decided(decision.level.name if decision.level else None)
+        if decision.reasons:
+            metrics.explained()
+
+
+def _named_values(
+    row: Mapping[str, Any], judge: Judge | None
+) -> tuple[contracts.FeatureValue, ...]:
+    values = vector_of(row["vector"])
+    names = judge.names if judge else tuple(f"f{place}" for place in range(len(values)))
+    units = judge.units if judge else (None,) * len(values)
+    return tuple(
+        contracts.FeatureValue(name=name, value=None if np.isnan(value) else value, unit=unit)
+        for name, unit, value in zip(names, units, values.tolist(), strict=True)
+    )
+
+
+def _recomputed(row: Mapping[str, Any], judge: Judge | None) -> contracts.Recomputed:
+    if judge is None:
+        version = row["model_version"]
+        return contracts.Recomputed(possible=False, why_not=f"bundle {version} is not here")
+    ((raw, score),) = judge.scores(vector_of(row["vector"])[np.newaxis])
+    equal = (raw, score) == (row["raw_score"], row["score"])
+    return contracts.Recomputed(possible=True, raw_score=raw, score=score, equal=equal)

@@ -1,0 +1,81 @@
+"""The BentoML service: lifecycle and the declared scoring calls. The only file that imports it.
+
+Errors, limits and every other path live in `serving.limits` and `serving.app`. The answers are
+made as bytes here, because BentoML would rebuild a JSON schema for each dict it is given.
+"""
+
+import gc
+import os
+from contextlib import AsyncExitStack
+
+import bentoml
+from starlette.responses import Response
+
+from data.settings import Settings
+from serving import scrub
+from serving.app import create, score_batch, score_one
+from serving.contracts import Batch, BatchAnswer, Decision, EventBody
+from serving.limits import Border, Limits
+from serving.opening import opened
+from serving.scorer import Scorer
+
+__all__ = ["Forewarn"]
+
+_WORKERS = int(os.environ.get("FOREWARN_WORKERS", "1"))
+_LIMITS = Limits()
+_APP = create()
+
+
+@bentoml.service(
+    name="forewarn",
+    workers=_WORKERS,
+    # the border answers in time itself; this is the net under it
+    traffic={"timeout": 2 * _LIMITS.answer_s},
+    http={"host": "127.0.0.1", "port": 3000},
+    metrics={"enabled": False},
+    logging={"access": {"enabled": False}},
+    tracing={"excluded_urls": ".*"},
+    monitoring={"enabled": False},
+)
+@bentoml.asgi_app(_APP)
+class Forewarn:
+    """Scores events, explains every alert, keeps what was known."""
+
+    scorer: Scorer
+    _held: AsyncExitStack
+
+    @bentoml.on_startup  # type: ignore[untyped-decorator]
+    async def open(self) -> None:
+        """Connect to the stores and load the model bundle."""
+        scrub.install()
+        self._held = AsyncExitStack()
+        self.scorer = await self._held.enter_async_context(opened(Settings.from_environment()))
+        _APP.state.scorer = self.scorer
+        # pauses of 100-350 ms come from collecting what was imported: set it aside
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 100)
+
+    @bentoml.on_shutdown  # type: ignore[untyped-decorator]
+    async def close(self) -> None:
+        """Finish what was begun and let the stores go."""
+        await self._held.aclose()
+
+    @bentoml.api(  # type: ignore[untyped-decorator]
+        route="/v1/fraud/score", input_spec=EventBody, output_spec=Decision
+    )
+    async def score(self, event: EventBody, /, ctx: bentoml.Context) -> Response:
+        """Score one event."""
+        response = await score_one(self.scorer, event.body, ctx.request.query_params)
+        ctx.response.status_code = response.status_code
+        return response
+
+    @bentoml.api(  # type: ignore[untyped-decorator]
+        route="/v1/fraud/score_batch", input_spec=Batch, output_spec=BatchAnswer
+    )
+    async def score_batch(self, body: bytes) -> Response:
+        """Score up to 1,000 events, in the order given."""
+        return await score_batch(self.scorer, body)
+
+
+Forewarn.add_asgi_middleware(Border, limits=_LIMITS)  # type: ignore[attr-defined]

@@ -1,0 +1,114 @@
+"""A bundle trained in a second on made-up vectors, and events that it warns of or does not."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from data.settings import Settings
+from features.fraud import FRAUD_FEATURES
+from models import bundle
+from models.card import Card
+from models.fraud import FraudModel, fraud_recipe
+from models.norms import Norms
+from models.policy import Policy
+from models.scam_type import ScamTypeModel
+from models.signing import Signer
+from models.stage import StageModel
+from models.trees import Rows
+
+ROWS = 1_200
+Make = Callable[..., dict[str, Any]]
+
+
+def _vectors() -> tuple[np.ndarray, np.ndarray]:
+    """Vectors where a long call from abroad is fraud, and all else is noise."""
+    rng = np.random.default_rng(20221201)
+    X = rng.poisson(1.0, (ROWS, len(FRAUD_FEATURES))).astype(np.float64)
+    X[rng.random(X.shape) < 0.1] = np.nan
+    duration, foreign = (
+        FRAUD_FEATURES.names.index(f"event.{name}.value") for name in ("duration", "foreign")
+    )
+    X[:, duration] = rng.integers(0, 3_600, ROWS)
+    X[:, foreign] = rng.random(ROWS) < 0.3
+    return X, ((X[:, duration] > 900) & (X[:, foreign] == 1)).astype(np.int64)
+
+
+def _parts() -> bundle.Parts:
+    X, y = _vectors()
+    names = FRAUD_FEATURES.names
+    kind = np.array(["call", "transfer"] * (ROWS // 2))
+    small = {"num_threads": 1, "num_leaves": 7, "min_data_in_leaf": 20, "max_bin": 15}
+    recipe = replace(fraud_recipe(learning_rate=0.3, **small), rounds=10)
+    fraud = FraudModel.fit(Rows(X, y), names, recipe).calibrate(X, y)
+    codes = np.arange(ROWS) % 11
+    few = replace(ScamTypeModel.recipe(**small), rounds=1)
+    types = ScamTypeModel.fit(Rows(X, codes), names, few)
+    few = replace(StageModel.recipe(**small), rounds=1)
+    stage = StageModel.fit(Rows(X, codes % 3), names, few)
+    policy = Policy.fit(fraud.score(X), np.arange(ROWS) // 300, np.arange(ROWS))
+    card = Card("Test", "Warn in a test.", "2026-01-01T00:00:00+00:00")
+    norms = Norms.fit(X[y == 0], kind[y == 0], names)
+    return bundle.Parts(fraud, types, stage, policy, norms, FRAUD_FEATURES, card)
+
+
+@pytest.fixture(scope="session")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as training leaves it: a signed bundle and the key that confirms it."""
+    var = tmp_path_factory.mktemp("published")
+    signer = Signer.at(var / "keys" / "bundle.pem")
+    bundle.write(var / "bundles" / "one", _parts(), signer)
+    return var
+
+
+@pytest.fixture(scope="session")
+def bundle_at(published: Path) -> tuple[Path, Path]:
+    """The bundle and its public key."""
+    return published / "bundles" / "one", published / "keys" / "bundle.pub"
+
+
+@pytest.fixture(scope="session")
+def new_settings(
+    published: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[], Settings]:
+    """Settings of a fresh deployment with that bundle; stores embedded."""
+
+    def make() -> Settings:
+        var = tmp_path_factory.mktemp("var")
+        shutil.copytree(published, var, dirs_exist_ok=True)
+        return Settings(var=var, pseudonym_key=b"a key for tests only, 32 bytes at least")
+
+    return make
+
+
+@pytest.fixture
+def call() -> Make:
+    """A call event; keywords change or add fields."""
+    count = iter(range(1_000_000))
+
+    def make(**changes: Any) -> dict[str, Any]:
+        number = next(count)
+        event = {
+            "kind": "call",
+            "event_id": f"test-{number}-{np.random.default_rng().integers(1 << 60):x}",
+            "occurred_at": (datetime.now(UTC) - timedelta(seconds=30)).isoformat(),
+            "subscriber": "13800138000",
+            "counterpart": "+85291234567",
+            "direction": "incoming",
+            "duration_s": 60,
+            "foreign": False,
+        }
+        return {**event, **changes}
+
+    return make
+
+
+@pytest.fixture
+def fraud_call(call: Make) -> Make:
+    """A call the test bundle warns of: long, from abroad."""
+    return lambda **changes: call(**{"duration_s": 1_800, "foreign": True, **changes})
