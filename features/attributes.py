@@ -2,7 +2,17 @@
 
 from typing import Any, Final
 
-__all__ = ["AMOUNT_CAP_FEN", "CODES", "EMPTY", "YUAN_CAP", "capped_amount", "whole_yuan"]
+__all__ = [
+    "AMOUNT_CAP_FEN",
+    "CODES",
+    "EMPTY",
+    "NO_HABIT",
+    "SURPRISE_CAP",
+    "UNUSUAL_PERCENT",
+    "YUAN_CAP",
+    "capped_amount",
+    "whole_yuan",
+]
 
 EMPTY: Final = -1
 """Stands for null among raw integers, none of which is negative."""
@@ -11,6 +21,10 @@ AMOUNT_CAP_FEN: Final = 100_000_000
 YUAN_CAP: Final = 100_000
 """Spread is kept over whole yuan up to CNY 100,000: nine hundred thousand such squares at one key
 within a window still add up exactly in a double."""
+NO_HABIT: Final = 100
+"""Percent of the own mean where there is no mean yet."""
+SURPRISE_CAP: Final = 10_000
+UNUSUAL_PERCENT: Final = 300
 CODES: Final[dict[str, tuple[str, ...]]] = {
     "direction": ("outgoing", "incoming"),
     "action": ("visit", "install", "screen_share", "remote_control"),

@@ -7,7 +7,15 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["HOUR_US", "local_hours", "local_weekdays", "offset_us"]
+__all__ = [
+    "DAY_US",
+    "EPOCH_WEEKDAY",
+    "HOUR_US",
+    "QUARTER_US",
+    "local_hours",
+    "local_weekdays",
+    "offset_us",
+]
 
 QUARTER_US = 15 * 60 * 1_000_000
 """Zones change their offset on quarters of an hour (all do since 1972: IANA tz database)."""

@@ -23,6 +23,7 @@ NAMESPACES: Final = {"call": 0, "sms": 0, "lead": 0, "app": 1, "transfer": 2}
 """Kind of event to what its counterpart is: a number, an app or an account. The same text in two
 namespaces is two counterparts."""
 NAMED: Final = {"phones": 0, "apps": 1, "accounts": 2}
+NAMED_SPACES: Final = {"phones": "t:", "apps": "p:", "accounts": "a:"}
 TOUCH: Final = 1 << 62
 """Bit of a mask that says: the key was in use (only facts and reports do that, links do not)."""
 
@@ -73,6 +74,21 @@ class Frame:
             return np.full(len(self), -1, np.int32), []
         codes, values = _encoded(self.table[column])
         return codes, values.to_pylist()
+
+    def strings(self, column: str) -> list[str]:
+        """Text of every row, empty for null."""
+        if column not in self.table.column_names:
+            return [""] * len(self)
+        return [text or "" for text in self.table[column].to_pylist()]
+
+    def named(self) -> dict[int, list[str]]:
+        """For each report the counterparts it names, with their namespace, each once."""
+        found: dict[int, dict[str, int]] = {}
+        for column, space in NAMED_SPACES.items():
+            rows, texts = _named(self.table, column)
+            for row, text in zip(rows.tolist(), texts.to_pylist(), strict=True):
+                found.setdefault(row, {})[space + text] = 0
+        return {row: list(names) for row, names in found.items()}
 
     def member(self, column: str, values: Sequence[str]) -> NDArray[np.bool_]:
         codes, known = self.text(column)
@@ -201,7 +217,7 @@ class Identities:
         table = frame.table
         subscriber, subscribers = _encoded_or_none(table, "subscriber")
         device, devices = _encoded_or_none(table, "device")
-        named = [_named(table, column, place) for column, place in NAMED.items()]
+        named = [_named(table, column) for column in NAMED]
         parts = [_encoded_or_none(table, name) for name in ("counterpart", "account")]
         values = [part[1] for part in parts] + [name[1] for name in named]
         texts, lookups = _unified(values)
@@ -256,7 +272,7 @@ def _through(lookup: Ints, codes: NDArray[Any]) -> Ints:
     return np.append(lookup, -1)[codes]
 
 
-def _named(table: pa.Table, column: str, _: int) -> tuple[Ints, pa.Array]:
+def _named(table: pa.Table, column: str) -> tuple[Ints, pa.Array]:
     if column not in table.column_names:
         return np.empty(0, np.int64), pa.array([], pa.string())
     lists = table[column].combine_chunks()

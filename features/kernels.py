@@ -12,7 +12,9 @@ from typing import Any, Final, NamedTuple
 import numba
 import numpy as np
 
+from features.attributes import NO_HABIT, SURPRISE_CAP
 from features.frame import TOUCH
+from features.links import KNOWN_PAYERS, MEMBER_US, RING
 from features.periods import DAY_S, IDLE_DAYS, MICROSECOND
 
 __all__ = [
@@ -25,6 +27,8 @@ __all__ = [
     "Recipe",
     "Role",
     "Touches",
+    "link",
+    "members",
     "relate",
     "scan",
     "sort_by_key",
@@ -49,8 +53,6 @@ DAY = DAY_S * MICROSECOND
 CHAIN = DAY_S * MICROSECOND
 IDLE = IDLE_DAYS
 USED = TOUCH
-SURPRISE_CAP = 10_000
-NO_HABIT = 100
 
 
 class Recipe(NamedTuple):
@@ -168,6 +170,79 @@ def surprises(touches: Touches, bit: int, values: Array, found: Array) -> None:
                 found[row] = min(percent, SURPRISE_CAP)
                 count += 1
                 total += values[row, 1]
+
+
+@numba.njit(nogil=True, cache=True)
+def members(touches: Touches, facts: Any, counts: Array, found: Any) -> None:
+    """For each transfer, the counterparts in its subscriber's ring (`features.links`).
+
+    Counts them into `counts` (n,) where `found` is empty; else fills its rows and members, of which
+    ``counts`` then says where each transfer's begin.
+    """
+    counterpart, reaches, asks = facts
+    rows, keys = found
+    ring, ring_at = np.empty(RING, np.int64), np.empty(RING, np.int64)
+    for run in range(len(touches.starts) - 1):
+        used, held = np.int64(-1), 0
+        for i in range(touches.starts[run], touches.starts[run + 1]):
+            now, row = touches.now[i], touches.row[i]
+            if used < 0 or now // DAY - IDLE > used // DAY:
+                held = 0
+            used = now
+            if asks[row]:
+                place = 0
+                for k in range(held):
+                    if now - ring_at[k] <= MEMBER_US:
+                        if len(rows):
+                            rows[counts[row] + place] = row
+                            keys[counts[row] + place] = ring[k]
+                        place += 1
+                if not len(rows):
+                    counts[row] = place
+            if reaches[row]:
+                held = _enter(ring, ring_at, held, counterpart[row], touches.at[i])
+
+
+@numba.njit(nogil=True, cache=True)
+def _enter(ring, ring_at, held, key, at):  # type: ignore[no-untyped-def]
+    """Move or put a counterpart at the ring's end; the oldest leaves a full ring."""
+    kept, time = 0, at
+    for k in range(held):
+        if ring[k] == key:
+            time = max(time, ring_at[k])
+        else:
+            ring[kept], ring_at[kept] = ring[k], ring_at[k]
+            kept += 1
+    if kept == RING:
+        for k in range(1, RING):
+            ring[k - 1], ring_at[k - 1] = ring[k], ring_at[k]
+        kept -= 1
+    ring[kept], ring_at[kept] = key, time
+    return kept + 1
+
+
+@numba.njit(nogil=True, cache=True)
+def link(touches: Touches, subscriber: Array, joins: Array, others: Array) -> None:
+    """For runs of one link (member, payee): how many other subscribers paid before."""
+    known = np.empty(KNOWN_PAYERS, np.int64)
+    for run in range(len(touches.starts) - 1):
+        used, held = np.int64(-1), 0
+        for i in range(touches.starts[run], touches.starts[run + 1]):
+            now, row = touches.now[i], touches.row[i]
+            if used < 0 or now // DAY - IDLE > used // DAY:
+                held = 0
+            count, seen = 0, False
+            for k in range(held):
+                if known[k] == subscriber[row]:
+                    seen = True
+                else:
+                    count += 1
+            others[touches.out[i]] = count
+            if joins[row]:
+                used = now
+                if not seen and held < KNOWN_PAYERS:
+                    known[held] = subscriber[row]
+                    held += 1
 
 
 @numba.njit(nogil=True, cache=True)
@@ -366,7 +441,7 @@ def _note(recipe, touches, facts, scalar, i):  # type: ignore[no-untyped-def]
             scalar[q] = at if scalar[q] < 0 else min(scalar[q], at)
         elif op == LAST:
             scalar[q] = max(scalar[q], at)
-        elif op == CHAIN_START or op == CHAIN_CALL:
+        elif op in (CHAIN_START, CHAIN_CALL):
             app = scalar[recipe.scalar_link[q]]
             if app >= 0 and at >= app and at - app <= CHAIN:
                 scalar[q] = app if op == CHAIN_START else at

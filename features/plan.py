@@ -18,6 +18,7 @@ from features.streams import LINKED, STREAMS
 __all__ = [
     "EVENT_FIELDS",
     "LINK_FIELDS",
+    "REACH",
     "RELATIONS",
     "VALUES",
     "Accumulator",
@@ -72,6 +73,8 @@ CIRCUMSTANCE_NEEDS: Final = {
     "unusual": "surprise",
     "shared": "links",
 }
+REACH: Final = ("reach", "risky_app")
+"""Streams by which a counterpart reaches a subscriber."""
 MEMBER_TOTALS: Final = (
     Total("followed", "distinct", "24h"),
     Total("followed_shared", "distinct", "24h"),
@@ -127,6 +130,8 @@ class StatePlan:
         What it keeps.
     columns : mapping of str to tuple
         For each role that reads it: totals first, scalars after.
+    reach : tuple of str
+        Streams by which a counterpart enters the ring of recent contacts kept here.
     """
 
     name: str
@@ -134,6 +139,7 @@ class StatePlan:
     spans: tuple[Span, ...]
     scalars: tuple[Scalar, ...]
     columns: dict[str, tuple[Column | Scalar, ...]]
+    reach: tuple[str, ...] = ()
 
     @cached_property
     def series(self) -> tuple[Span, ...]:
@@ -196,6 +202,8 @@ class Plan:
             kept: tuple[Accumulator | Scalar, ...] = (*state.accumulators, *state.scalars)
             for item in kept:
                 _index(found, item.stream)
+            for stream in state.reach:
+                _index(found, stream)
         return tuple(found)
 
     def finish(
@@ -257,6 +265,7 @@ class _Draft:
         self.spans: dict[Span, int] = {}
         self.scalars: dict[Scalar, int] = {}
         self.columns: dict[str, dict[Column | Scalar, int]] = {}
+        self.reach: dict[str, int] = {}
 
     @property
     def used(self) -> bool:
@@ -285,6 +294,7 @@ class _Draft:
             tuple(self.spans),
             tuple(self.scalars),
             {role: _ordered(items) for role, items in self.columns.items()},
+            tuple(self.reach),
         )
 
 
@@ -343,6 +353,8 @@ def _require(drafts: dict[str, _Draft], needs: frozenset[str]) -> None:
         drafts["subscriber"].scalar(None, Scalar("transfer", "life_sum", "amount"))
     if "links" in needs:
         drafts["pair"].scalar(None, Scalar("any", "first"))
+        for stream in REACH:
+            drafts["subscriber"].reach[stream] = 0
         for want in MEMBER_TOTALS:
             drafts["counterpart"].total("member", want)
     for name in ("subscriber", "counterpart", "device"):

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["AtLeast", "AtMost", "Columns", "Flag", "Is", "Night", "Predicate", "Row"]
+__all__ = ["AtLeast", "AtMost", "Columns", "Flag", "Is", "Night", "NotBelow", "Predicate", "Row"]
 
 Bits = NDArray[np.bool_]
 NIGHT_HOURS = (23, 0, 1, 2, 3, 4, 5)
@@ -107,6 +107,22 @@ class AtMost:
     def columns(self, columns: Columns) -> Bits:
         numbers = columns.number(self.column)
         return (numbers >= 0) & (numbers <= self.high)
+
+
+@dataclass(frozen=True)
+class NotBelow:
+    """The column is not below `low`, or does not apply."""
+
+    column: str
+    low: int
+
+    def row(self, row: Row) -> bool:
+        value = row.value(self.column)
+        return value is None or value >= self.low
+
+    def columns(self, columns: Columns) -> Bits:
+        numbers = columns.number(self.column)
+        return (numbers < 0) | (numbers >= self.low)
 
 
 @dataclass(frozen=True)

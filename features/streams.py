@@ -8,7 +8,7 @@ amount is unusual for the subscriber).
 from dataclasses import dataclass
 from typing import Final
 
-from features.predicates import AtLeast, AtMost, Flag, Is, Night, Predicate
+from features.predicates import AtLeast, AtMost, Flag, Is, Night, NotBelow, Predicate
 
 __all__ = ["CIRCUMSTANCES", "KINDS", "LINKED", "STREAMS", "Stream"]
 
@@ -245,6 +245,14 @@ _ALL = (
         LEADS,
     ),
     Stream("report", ("report",), (), "被举报", "fraud reports", POLICE),
+    Stream(
+        "reach",
+        ("call", "sms"),
+        (NotBelow("duration_s", TALK_S),),
+        "接通电话或短信",
+        "answered calls and messages",
+        OPERATOR,
+    ),
     Stream(
         "followed",
         (),

@@ -13,11 +13,14 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from features import kernels
+from features.attributes import UNUSUAL_PERCENT
 from features.frame import Frame, Identities, in_order, without_repeats
 from features.kernels import Facts, Recipe, Role, Touches
 from features.keys import STATE_OF
+from features.links import HABITUAL_US
 from features.plan import (
     EVENT_FIELDS,
+    REACH,
     VALUES,
     Accumulator,
     Plan,
@@ -35,7 +38,6 @@ Ints = NDArray[np.int64]
 Progress = Callable[[float], None]
 CHUNK_ROWS = 1 << 14
 PARTS_PER_THREAD = 8
-UNUSUAL_PERCENT = 300
 REPORT = KINDS.index("report")
 TRANSFER = KINDS.index("transfer")
 
@@ -148,6 +150,7 @@ class Job:
         self.mask = frame.masks(plan)
         self.values = frame.values
         self.relations: dict[str, Related] = {}
+        self.links: Links | None = None
 
     def run(self, progress: Progress) -> Vectors:
         self._learn_circumstances()
@@ -172,42 +175,103 @@ class Job:
         )
 
     def _learn_circumstances(self) -> None:
-        """New pairs, new devices, unusual amounts: known before anything counts them."""
+        """New pairs, new devices, unusual amounts, links: known before anything counts them."""
         needs = self.plan.needs
         if "surprise" in needs:
             self._learn_surprise()
         for name, keys in (("pair", self.who.counterpart), ("holding", self.who.device)):
             if name in self.plan.states:
-                self.relations[name] = self._relate(name, keys)
+                self.relations[name] = self._relate(name, self._touching(keys))
+        self.links = self._learn_links() if "links" in needs else None
         flags = {
             "new": self._new("pair"),
             "new_device": self._new("holding"),
             "unusual": self.values[:, 4] >= UNUSUAL_PERCENT,
-            "shared": np.zeros(len(self.frame), dtype=bool),
+            "shared": self.links.shared if self.links else np.zeros(len(self.frame), dtype=bool),
         }
         for bit, name in enumerate(self.plan.streams):
             flag = flags.get(STREAMS[name].circumstance)
             if flag is not None:
                 self.mask &= ~(np.int64(1) << bit) | (flag.astype(np.int64) << bit)
 
+    def _touching(self, keys: Ints) -> "Pairs":
+        rows = np.flatnonzero((keys >= 0) & (self.frame.kind != REPORT))
+        return Pairs(rows, keys[rows], self.mask[rows])
+
+    def _learn_links(self) -> "Links":
+        """Members of every transfer, their links, and the followers they get."""
+        pair = self.relations["pair"]
+        first = np.full(len(self.frame), -1, dtype=np.int64)
+        first[pair.rows] = pair.first
+        habitual = (first >= 0) & (self.frame.now - first > HABITUAL_US)
+        found = self._members(habitual)
+        found.others[:] = self._others(found, habitual)
+        found.summed(len(self.frame), habitual)
+        follow, both = self._follow_masks()
+        found.mask[:] = np.where(habitual[found.rows], 0, np.where(found.others > 0, both, follow))
+        normal = self._touching(self.who.counterpart)
+        self.relations["pair+links"] = self._relate(
+            "pair",
+            Pairs(
+                np.concatenate([normal.rows, found.rows]),
+                np.concatenate([normal.keys, found.keys]),
+                np.concatenate([normal.mask, found.mask]),
+            ),
+        )
+        return found
+
+    def _follow_masks(self) -> tuple[int, int]:
+        bits = {name: 1 << bit for bit, name in enumerate(self.plan.streams)}
+        follow = bits["followed"]
+        return follow, follow | bits["followed_shared"]
+
+    def _members(self, habitual: NDArray[np.bool_]) -> "Links":
+        touches = self._sorted(self._plain(self.who.subscriber, len(self.who.subscribers)))
+        reach = sum(1 << self.plan.streams.index(name) for name in REACH)
+        known = self.who.counterpart >= 0
+        facts = (
+            self.who.counterpart,
+            (self.mask & reach != 0) & known & ~habitual,
+            (self.frame.kind == TRANSFER) & known,
+        )
+        counts = np.zeros(len(self.frame), dtype=np.int64)
+        none = np.empty(0, np.int64)
+        kernels.members(touches, facts, counts, (none, none))
+        found = Links.empty(counts)
+        if len(found.rows):
+            kernels.members(touches, facts, found.begin.copy(), (found.rows, found.keys))
+        return found
+
+    def _others(self, found: "Links", habitual: NDArray[np.bool_]) -> Ints:
+        size = 3 * len(self.who.texts)
+        order = np.arange(len(found.rows), dtype=np.int64)
+        payee = self.who.counterpart[found.rows]
+        order = kernels.sort_by_key(payee, order, size)
+        order = kernels.sort_by_key(found.keys, order, size)
+        starts = _runs(found.keys[order], payee[order])
+        touches = self._touches(starts, found.rows[order], order)
+        others = np.zeros(len(order), dtype=np.int64)
+        kernels.link(touches._replace(out=order), self.who.subscriber, ~habitual, others)
+        return others
+
     def _learn_surprise(self) -> None:
         touches = self._sorted(self._plain(self.who.subscriber, len(self.who.subscribers)))
         bit = self.plan.streams.index("transfer")
         kernels.surprises(touches, bit, self.values, self.values[:, 4])
 
-    def _relate(self, name: str, keys: Ints) -> "Related":
-        rows = np.flatnonzero((keys >= 0) & (self.frame.kind != REPORT))
-        size = int(keys.max(initial=-1)) + 1
-        order = np.arange(len(rows), dtype=np.int64)
-        order = kernels.sort_by_key(keys[rows], order, size)
-        left = self.who.subscriber[rows]
+    def _relate(self, name: str, pairs: "Pairs") -> "Related":
+        size = int(pairs.keys.max(initial=-1)) + 1
+        order = np.argsort(pairs.rows, kind="stable")
+        order = kernels.sort_by_key(pairs.keys, order, size)
+        left = self.who.subscriber[pairs.rows]
         order = kernels.sort_by_key(left, order, len(self.who.subscribers))
-        starts = _runs(left[order], keys[rows][order])
-        found = Related.empty(rows, order, starts, len(self.plan.related[name]))
+        starts = _runs(left[order], pairs.keys[order])
+        found = Related.empty(pairs.rows, order, starts, len(self.plan.related[name]))
         bits = np.array(
             [self.plan.streams.index(stream) for stream in self.plan.related[name]], np.int64
         )
-        touches = self._touches(starts, rows[order], order)
+        touches = self._touches(starts, pairs.rows[order], order)
+        touches = touches._replace(mask=pairs.mask[order])
         out = (found.new, found.first, found.hold)
         self._in_parts(starts, lambda part: kernels.relate(touches, bits, out, part))
         return found
@@ -245,29 +309,39 @@ class Job:
                 own[:, EVENT_FIELDS.index(field)] = known[self.rows]
 
     def _run_state(self, state: StatePlan, X: NDArray[np.float64], own: Ints) -> None:
-        roles = [role for role in STATE_OF if role in state.columns]
+        roles = [role for role in (*STATE_OF, "member") if role in state.columns]
         if not roles:
             return
-        draft = self._draft(state.name, roles)
-        touches = self._sorted(draft)
+        touches = self._sorted(self._draft(state.name, roles))
         relation = self._relation_of(state)
-        facts = Facts(
-            self.values,
-            relation.at(self.frame),
-            relation.hold,
-            np.zeros_like(relation.hold, np.int8),
-        )
+        unit = np.zeros_like(relation.hold, np.int8)
+        facts = Facts(self.values, relation.at(self.frame), relation.hold, unit)
         blocks = [self._block(state, role) for role in roles]
         self._scan(state, touches, facts, blocks)
         for role, block in zip(roles, blocks, strict=True):
-            self._finish(X, role, (own, block.out), self._present(role))
+            if role == "member":
+                self._finish_links(X, own, block.out)
+            else:
+                self._finish(X, role, (own, block.out), self._present(role))
+
+    def _finish_links(self, X: NDArray[np.float64], own: Ints, read: Ints) -> None:
+        block = self._links.block(read)[self.rows]
+        transfer = own[:, EVENT_FIELDS.index("kind")] == TRANSFER
+        self._finish(X, "link", (own, block), transfer)
+
+    @property
+    def _links(self) -> "Links":
+        if self.links is None:
+            raise RuntimeError("links: expected to be known by now; learn circumstances first")
+        return self.links
 
     def _block(self, state: StatePlan, role: str) -> Role:
         totals = [(c.accumulator, c.span, c.less) for c in state.totals(role)]
+        rows = len(self._links.rows) if role == "member" else len(self.rows)
         return Role(
             np.array(totals, dtype=np.int64).reshape(len(totals), 3),
             np.array(state.marks(role), dtype=np.int64),
-            np.zeros((len(self.rows), len(state.columns[role])), dtype=np.int64),
+            np.zeros((rows, len(state.columns[role])), dtype=np.int64),
         )
 
     def _keys(self, role: str) -> tuple[Ints, int]:
@@ -291,12 +365,15 @@ class Job:
         if name == "account":
             return self._accounts(roles)
         draft = self._plain(*self._keys(name))
-        if name == "counterpart":
-            draft = self._with_named(draft)
         relation = self.relations.get("holding" if name == "device" else "pair")
         if relation is not None:
             draft.relation = relation.of_rows(len(self.frame))[draft.row]
-        return draft
+        if name != "counterpart":
+            return draft
+        if "counterpart" not in roles:
+            draft.out[:] = -1
+        draft = self._with_named(draft)
+        return self._with_followers(draft, len(roles) - 1) if self.links else draft
 
     def _plain(self, keys: Ints, size: int) -> Draft:
         rows = np.flatnonzero(keys >= 0)
@@ -347,8 +424,23 @@ class Job:
         )
         return _merged(draft, named)
 
+    def _with_followers(self, draft: Draft, role: int) -> Draft:
+        found, normal = self._links, len(self.relations["pair"].rows)
+        count = len(found.rows)
+        followers = Draft(
+            found.rows,
+            found.keys,
+            found.mask,
+            np.full(count, role, np.int8),
+            np.arange(count, dtype=np.int64),
+            np.arange(normal, normal + count, dtype=np.int64),
+            draft.size,
+        )
+        return _merged(draft, followers)
+
     def _relation_of(self, state: StatePlan) -> "Related":
         name = "holding" if state.name == "device" else "pair"
+        name = "pair+links" if name == "pair" and self.links else name
         return self.relations.get(name) or Related.empty(
             np.empty(0, np.int64), np.empty(0, np.int64), np.zeros(1, np.int64), 0
         )
@@ -394,6 +486,51 @@ class Job:
         for start in range(0, len(X), CHUNK_ROWS):
             part = slice(start, start + CHUNK_ROWS)
             self.plan.finish(X[part], role, (blocks[0][part], blocks[1][part]), present[part])
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Touches of a relation (t,): the event's row, the other key, the streams it belongs to."""
+
+    rows: Ints
+    keys: Ints
+    mask: Ints
+
+
+@dataclass
+class Links:
+    """Members of all transfers (k,), in order of arrival, and what each transfer (n,) got of them."""
+
+    begin: Ints
+    count: Ints
+    rows: Ints
+    keys: Ints
+    others: Ints
+    mask: Ints
+    shared: NDArray[np.bool_]
+    most: Ints
+
+    @classmethod
+    def empty(cls, counts: Ints) -> "Links":
+        total = int(counts.sum())
+        fill = [np.zeros(total, dtype=np.int64) for _ in range(4)]
+        shared = np.zeros(len(counts), dtype=bool)
+        return cls(np.cumsum(counts) - counts, counts, *fill, shared, np.zeros_like(counts))
+
+    def summed(self, count: int, habitual: NDArray[np.bool_]) -> None:
+        """Say for each row how many others its best link had, and whether its payee is shared."""
+        self.most = self._most(self.others, count)
+        self.shared = (self.most > 0) & ~habitual
+
+    def _most(self, values: Ints, count: int) -> Ints:
+        found = np.zeros(count, dtype=np.int64)
+        np.maximum.at(found, self.rows, values)
+        return found
+
+    def block(self, read: Ints) -> Ints:
+        """Columns of `features.plan.LINK_FIELDS`, shape (n, 5)."""
+        reads = [self._most(column, len(self.count)) for column in read.T]
+        return np.stack([self.count, self.most, *reads], axis=1)
 
 
 @dataclass(frozen=True)
