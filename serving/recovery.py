@@ -36,11 +36,11 @@ def is_whole(settings: Settings) -> bool:
     valkey.exceptions.ConnectionError
         If Valkey does not answer.
     """
-    client = valkey.from_url(settings.valkey_url or "", socket_timeout=2)
+    client = valkey.Valkey.from_url(settings.valkey_url or "", socket_timeout=2)
     try:
         return bool(client.exists(WHOLE))
     finally:
-        client.close()
+        client.close()  # type: ignore[no-untyped-call]
 
 
 def recover(settings: Settings, *, progress: Progress) -> int:
@@ -55,13 +55,13 @@ def recover(settings: Settings, *, progress: Progress) -> int:
         How many events it was rebuilt from; 0 when it was up to date.
     """
     engine = connect(settings.database_url or "")
-    client = valkey.from_url(settings.valkey_url or "")
+    client = valkey.Valkey.from_url(settings.valkey_url or "")
     try:
         with engine.connect() as connection:
             connection.execute(select(func.pg_advisory_lock(RECOVERY)))
             return _recovered(_Work(settings, connection, client, progress))
     finally:
-        client.close()
+        client.close()  # type: ignore[no-untyped-call]
         engine.dispose()
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import psutil
+import psutil  # type: ignore[import-untyped]
 from sqlalchemy.exc import SQLAlchemyError
 from valkey.exceptions import ValkeyError
 
@@ -144,9 +144,10 @@ def serve(
     int
         0 after a signal, else the exit code of the service.
     """
+    code = 0
     with stopped_by_signals(), running(settings, place, progress=progress) as service:
-        return service.wait()
-    return 0
+        code = service.wait()
+    return code  # noqa: RET504 - a signal ends the block before the assignment
 
 
 @contextmanager
@@ -321,7 +322,7 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
 
 def _family(pid: int) -> list[psutil.Process]:
     try:
-        return psutil.Process(pid).children(recursive=True)
+        return list(psutil.Process(pid).children(recursive=True))
     except psutil.NoSuchProcess:
         return []
 

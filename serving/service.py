@@ -11,6 +11,11 @@ from contextlib import AsyncExitStack
 import bentoml
 from starlette.responses import Response
 
+from serving.lean import import_without
+
+import_without("lightgbm", ("pandas", "sklearn", "dask", "matplotlib", "graphviz"))
+
+# ruff: noqa: E402 - what follows imports lightgbm
 from data.settings import Settings
 from serving import scrub
 from serving.app import create, score_batch, score_one
