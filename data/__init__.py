@@ -1,0 +1,34 @@
+"""What happened, and what was later known to be true.
+
+The lowest folder of the house. It knows facts (`data.events`), lets them in through one door
+(`data.intake`, for files `data.ingest`), hides who they are about (`data.pseudonyms`), keeps them
+(`data.history`, `data.database`, the refused in `data.quarantine`), says what they turned out to
+be (`data.labels`) and where others come from (`data.sources`, `data.simulator`). What follows from
+facts at a moment is for `features`; what to conclude is for `models`.
+
+Nothing is imported here: a worker that scores must not pay for what only training reads.
+"""
+
+__all__ = [
+    "clock",
+    "columns",
+    "database",
+    "embedded",
+    "events",
+    "formats",
+    "history",
+    "ingest",
+    "intake",
+    "labels",
+    "problems",
+    "pseudonyms",
+    "quarantine",
+    "rules",
+    "screen",
+    "seen",
+    "settings",
+    "simulator",
+    "sources",
+    "stores",
+    "tables",
+]

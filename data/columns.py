@@ -115,8 +115,11 @@ def check_names(names: list[str]) -> None:
     """
     known = {*FIELDS, *IGNORED, "version"}
     missing = [name for name in NEEDED if name not in names]
-    unknown = [name if re.fullmatch(r"[A-Za-z_ ]{1,40}", name) else "(unnamed)" for name in names]
-    unknown = [name for name, given in zip(unknown, names, strict=True) if given not in known]
+    unknown = [
+        name if re.fullmatch(r"[A-Za-z_ ]{1,40}", name) else "(a name not shown)"
+        for name in names
+        if name not in known
+    ]
     twice = sorted({name for name in names if names.count(name) > 1} & known)
     faults = [
         *([f"no {', '.join(missing)}"] if missing else []),
@@ -255,6 +258,9 @@ def _whole(column: pa.ChunkedArray) -> pa.Array:
 
 def _shown(value: pa.Scalar) -> Any:
     try:
+        shown = value.as_py()
+        return shown.decode() if isinstance(shown, bytes) else shown
+    except UnicodeDecodeError:
         return value.as_py()
     except (ValueError, OverflowError):  # a time no calendar holds
         return f"{value.type} {value.value}"

@@ -37,6 +37,7 @@ from data.stores import StoreError
 from data.tables import empty_events, from_events
 
 __all__ = [
+    "SERVING",
     "connect",
     "event_row",
     "events",
@@ -49,7 +50,8 @@ __all__ = [
 ]
 
 MIGRATIONS = Path(__file__).with_name("migrations")
-UPGRADE_LOCK = 0x666F7265  # any number, the same for all of ours: "fore"
+UPGRADE_LOCK = 0x666F7265  # advisory locks, any numbers: "fore"
+SERVING = 0x73657276  # held (shared) by every worker that numbers live events: "serv"
 
 metadata = MetaData()
 

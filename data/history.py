@@ -6,9 +6,11 @@ A part's name carries the first and last ``seq`` it holds. Parts are written asi
 a reader never meets half a file, and they are never changed afterwards.
 """
 
+import fcntl
 import hashlib
 import secrets
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -50,6 +52,14 @@ class History:
 
     def __init__(self, root: Path) -> None:
         self.root = Path(root)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Hold the history for writing; another process that wants to write waits."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        with (self.root / ".lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
     @property
     def next_seq(self) -> int:
@@ -116,6 +126,10 @@ class History:
         schema = pa.schema([EVENT_SCHEMA.field(name) for name in needed])
         table = pa.concat_tables([schema.empty_table(), *tables]).unify_dictionaries()
         return _in_order(table).select(chosen)
+
+    def column(self, part: Path, name: str) -> pa.ChunkedArray:
+        """One column of one part."""
+        return _load(part, [name])[name]
 
     def batches(self, before: datetime | None = None) -> Iterator[pa.Table]:
         """Read day by day, in order of day: bounded memory for long histories."""

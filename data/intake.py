@@ -4,7 +4,7 @@ A record passes its contract, its clock is checked, ``known_at`` is stamped wher
 its identifiers become pseudonyms. What comes out holds no phone, account, device or id number.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
