@@ -7,7 +7,6 @@ than either. Both say what each feature added, so the mean does too.
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -75,7 +74,7 @@ class SuspectLineModel:
     --------
     >>> X = np.arange(400.0).reshape(200, 2)
     >>> rows = Rows(X, (X[:, 0] > 200).astype(int))
-    >>> model = SuspectLineModel.fit(rows, ("calls", "cities"), LineRecipe(line_recipe(), members=1))
+    >>> model = SuspectLineModel.fit(rows, ("calls", "cities"), LineRecipe(members=1))
     >>> model.suspect(X[[0, 199]])
     array([False,  True])
     """
