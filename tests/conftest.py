@@ -1,12 +1,14 @@
 """A bundle trained in a second on made-up vectors, and events that it warns of or does not."""
 
 import shutil
+import socket
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 
@@ -21,6 +23,7 @@ from models.scam_type import ScamTypeModel
 from models.signing import Signer
 from models.stage import StageModel
 from models.trees import Rows
+from serving.server import Place, Running, running
 
 ROWS = 1_200
 Make = Callable[..., dict[str, Any]]
@@ -112,3 +115,31 @@ def call() -> Make:
 def fraud_call(call: Make) -> Make:
     """A call the test bundle warns of: long, from abroad."""
     return lambda **changes: call(**{"duration_s": 1_800, "foreign": True, **changes})
+
+
+@pytest.fixture(scope="session")
+def free_port() -> Callable[[], int]:
+    """A port of 127.0.0.1 that nobody listens on now."""
+
+    def find() -> int:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            return int(probe.getsockname()[1])
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def service(
+    new_settings: Callable[[], Settings], free_port: Callable[[], int]
+) -> Iterator[Running]:
+    """The service with two workers, shared by all tests that leave it whole."""
+    with running(new_settings(), Place(port=free_port(), workers=2)) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def api(service: Running) -> Iterator[httpx.Client]:
+    """A client of it."""
+    with httpx.Client(base_url=service.url, timeout=30) as client:
+        yield client
