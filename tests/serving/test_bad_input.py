@@ -48,6 +48,15 @@ BODIES = {
     "control character": b'{"kind": "call", "source": "\\u0000"}',
 }
 
+OTHER_KINDS = (
+    "text/plain",
+    "application/xml",
+    "multipart/form-data",
+    "application/x-www-form-urlencoded",
+    "application/vnd.bentoml+pickle",
+    "",
+)
+
 FIELDS: dict[str, Any] = {
     "negative": {"duration_s": -1},
     "huge": {"duration_s": 10**30},
@@ -135,10 +144,7 @@ def test_a_refused_record_can_be_replayed_after_a_fix(
 
 
 @pytest.mark.parametrize("path", PATHS)
-@pytest.mark.parametrize(
-    "kind", ["text/plain", "application/xml", "multipart/form-data", "application/x-www-form-urlencoded",
-             "application/vnd.bentoml+pickle", ""],
-)  # fmt: skip
+@pytest.mark.parametrize("kind", OTHER_KINDS)
 def test_other_media_types_are_415(api: httpx.Client, path: str, kind: str) -> None:
     assert_clear(api.post(path, content=b"{}", headers={"Content-Type": kind}), 415)
 
