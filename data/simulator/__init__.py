@@ -5,7 +5,8 @@ calibrated to and what it cannot show is in this folder's README.
 """
 
 from data.simulator.city import AGE_BANDS, DISTRICTS, City
-from data.simulator.simulation import STAGES, Simulation, simulate
+from data.simulator.plot import STAGES
+from data.simulator.simulation import Simulation, simulate
 from data.simulator.stream import live, schedule
 
 __all__ = ["AGE_BANDS", "DISTRICTS", "STAGES", "City", "Simulation", "live", "schedule", "simulate"]

@@ -13,7 +13,7 @@ from data.simulator.rhythm import moments
 from data.simulator.rows import SCAMS, Rows
 from data.simulator.scripts import Cast, play
 
-__all__ = ["Affair", "affairs", "fraud_ages", "frauds"]
+__all__ = ["BLOCK_DAYS", "LEAD_IN_DAYS", "Affair", "fraud_ages", "frauds", "lookalikes"]
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -25,7 +25,9 @@ WAVERING = 0.06  # share of the approached who go along for a while and never pa
 # Ministry of Public Security 2023 (DOMAIN.md): 18-40 62.1 %, 41-65 33.1 %, mean age 37; the split
 # inside those bands is chosen to meet the mean.
 VICTIM_AGES = np.array([0.028, 0.195, 0.426, 0.200, 0.131, 0.020])
-PER_SCRIPT = 10**9  # numbers of groups kept for each script
+PER_SCRIPT = 10**13  # numbers of groups and episodes kept for each script
+PER_BLOCK = 10**8
+BLOCK_DAYS = 5  # honest scripts are played so many days of starts at a time, to bound memory
 # scripts of the staged victims, who pay one after the other from the history's end on
 QUICK = ("logistics", "credit", "loan", "authority", "rebate", "acquaintance")
 STAGED_EVERY = 150 * SECOND
@@ -33,16 +35,16 @@ STAGED_EVERY = 150 * SECOND
 
 @dataclass(frozen=True)
 class Affair:
-    """Played episodes of one script. `cast.depth` says who is a victim (2)."""
+    """Played episodes of one fraud script. `cast.depth` says who is a victim (2)."""
 
-    fraud: Fraud | None
+    fraud: Fraud
     cast: Cast
     rows: Rows
 
     @property
     def scam(self) -> int:
-        """Code of the official type, -1 for an honest affair."""
-        return SCAMS.index(self.fraud.scam_type) if self.fraud else -1
+        """Code of the official type."""
+        return SCAMS.index(self.fraud.scam_type)
 
 
 def fraud_ages(scripts: Sequence[Fraud] = FRAUDS) -> NDArray[np.float64]:
@@ -149,29 +151,23 @@ def frauds(people: Population) -> Iterator[Affair]:
         yield _fraud(number, people, ages[number], people.city.random(5, number))
 
 
-def _lookalike(number: int, people: Population, rng: np.random.Generator) -> Affair:
-    plot: Lookalike = LOOKALIKES[number]
+def _lookalike(number: int, people: Population, block: int) -> Rows:
+    look: Lookalike = LOOKALIKES[number]
     city = people.city
-    length = city.days + city.ahead_days + LEAD_IN_DAYS
-    going = int(rng.poisson(plot.per_1000_in_60_days * city.subscribers * length / 60_000))
-    size = going + int(going * plot.script.reach)
-    start = _starts(city, (0.0, 1.0), size, plot.script.profile, rng)
-    firms = max(1, city.subscribers // plot.subscribers_per_group)
+    rng = city.random(6, number, block)
+    rate = look.per_1000_in_60_days * city.subscribers / 60_000
+    going = int(rng.poisson(rate * BLOCK_DAYS))
+    size = going + int(going * look.script.reach)
+    day = block * BLOCK_DAYS + rng.integers(0, BLOCK_DAYS, size)
+    start = moments(day * DAY - OFFSET, size, look.script.profile, rng)
     base = (len(FRAUDS) + number + 1) * PER_SCRIPT
-    group = base + rng.integers(0, firms, size)
+    group = base + rng.integers(0, max(1, city.subscribers // look.subscribers_per_group), size)
     depth = np.where(np.arange(size) < going, 2, rng.random(size) < WAVERING).astype(np.int64)
-    bands = np.array(plot.script.ages) * AGE_SHARE
-    cast = Cast(_people(people, bands, size, rng), start, group, base + np.arange(size), depth)
-    return Affair(None, cast, play(plot.script, cast, people, rng))
+    who = _people(people, np.array(look.script.ages) * AGE_SHARE, size, rng)
+    episode = base + block * PER_BLOCK + np.arange(size)
+    return play(look.script, Cast(who, start, group, episode, depth), people, rng)
 
 
-def lookalikes(people: Population) -> Iterator[Affair]:
-    """Play every honest script."""
-    for number in range(len(LOOKALIKES)):
-        yield _lookalike(number, people, people.city.random(6, number))
-
-
-def affairs(people: Population) -> Iterator[Affair]:
-    """Play all scripts, fraudulent and honest."""
-    yield from frauds(people)
-    yield from lookalikes(people)
+def lookalikes(people: Population, block: int) -> Rows:
+    """Play the honest scripts that begin in a block of days (counted since 1970)."""
+    return Rows.joined(_lookalike(number, people, block) for number in range(len(LOOKALIKES)))

@@ -73,14 +73,14 @@ def _episode(rows: Rows, low: int, high: int) -> _Episode:
 def file_reports(people: Population, affairs: Sequence[Affair]) -> Rows:
     """Report what victims lost; `unreported` of them never do."""
     rng = people.city.random(7)
-    return Rows.joined(_reports(people, affair, rng) for affair in affairs if affair.fraud)
+    return Rows.joined(_reports(people, affair, rng) for affair in affairs)
 
 
 def _reports(people: Population, affair: Affair, rng: np.random.Generator) -> Rows:
     told = [e for e in _episodes(affair) if rng.random() >= people.city.unreported]
     size = len(told)
     last = np.array([e.last for e in told], dtype=np.int64)
-    hours = affair.fraud.hours_to_report if affair.fraud else 0.0
+    hours = affair.fraud.hours_to_report
     delay = hours * np.exp(REPORT_SPREAD * rng.standard_normal(size)) + 0.3
     reported = waking(last + (delay * HOUR).astype(np.int64), rng.uniform(7.5, 9.0, size))
     number = np.array([e.number for e in told], dtype=np.int64)
@@ -113,7 +113,7 @@ def _named(episode: _Episode, seed: int, rng: np.random.Generator) -> Named:
 def raise_leads(people: Population, affairs: Sequence[Affair]) -> Rows:
     """Leads of other platforms: few are right about person, type and number at once."""
     rng = people.city.random(8)
-    true = [_leads(affair, rng) for affair in affairs if affair.fraud]
+    true = [_leads(affair, rng) for affair in affairs]
     return Rows.joined([*true, _false_leads(people, rng)])
 
 

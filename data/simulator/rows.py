@@ -9,7 +9,7 @@ import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
 from data.events import ScamType
-from data.simulator.identifiers import Space, code_of, texts
+from data.simulator.identifiers import Space, code_of, mix, texts
 from data.tables import EVENT_SCHEMA, TIME
 
 __all__ = [
@@ -21,7 +21,10 @@ __all__ = [
     "SOURCES",
     "Named",
     "Rows",
+    "arrival_order",
     "as_table",
+    "event_ids",
+    "numbers",
 ]
 
 NONE = -1  # how a column says "this kind of event has no such field"
@@ -123,6 +126,11 @@ class Rows:
         return Rows(
             {name: np.concatenate([part[name] for part in found]) for name in COLUMNS}, named
         )
+
+
+def numbers(counter: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
+    """Scramble distinct counters into distinct 64-bit numbers that show no order."""
+    return mix(counter.astype(np.uint64) ^ mix(np.uint64(seed))).view(np.int64)
 
 
 def event_ids(numbers: NDArray[np.int64]) -> pa.StringArray:

@@ -77,8 +77,8 @@ def test_most_who_are_approached_never_pay(metropolis: Simulation) -> None:
 def test_one_script_comes_late_and_one_goes_early(metropolis: Simulation) -> None:
     other = metropolis.truth.filter(pc.equal(metropolis.truth["scam_type"], "other")).to_pandas()
     day = (other["known_at"] - metropolis.city.start).dt.total_seconds() / 86_400
-    first = day.groupby(other["campaign"] // 10**9).min()
-    last = day.groupby(other["campaign"] // 10**9).max()
+    first = day.groupby(other["campaign"] // 10**13).min()
+    last = day.groupby(other["campaign"] // 10**13).max()
     assert first.max() > 0.65 * metropolis.city.days
     assert last.min() < 0.95 * metropolis.city.days
 
