@@ -242,6 +242,10 @@ def _part(rows: dict[str, NDArray[Any]], at: Ints, share: dict[str, float], part
 
 PARTS = ("train", "tune", "calibrate", "test")
 LABELS = ("y", "scam_type", "stage", "episode")
+LABELLED_BY = (
+    *("seq", "kind", "occurred_at", "known_at", "subscriber", "counterpart", "direction"),
+    *("action", "duration_s", "scam_type", "first_contact_at", "phones", "accounts", "apps"),
+)
 BY_EVENT, BY_CITIZEN = 1, 2  # salts of the two samplings
 
 
@@ -265,14 +269,23 @@ def _labels(table: pa.Table, split: AsOfSplit, as_of: datetime, delay: timedelta
     begins = {name: _aware(since) for name, since, _ in split.edges if since is not None}
     used_at = {"train": begins["tune"], "tune": begins["test"], "calibrate": begins["test"]}
     found = {name: np.full(len(table), -1, np.int64) for name in LABELS}
+    facts = table.select(LABELLED_BY)
     for moment in dict.fromkeys([*used_at.values(), as_of]):
-        known = np.flatnonzero(pc.less(table["known_at"], pa.scalar(moment, TIME)).to_numpy())
-        labels = label_events(table.take(known), moment, maturity=delay)
+        known, told = _known(facts, moment)
+        labels = label_events(told, moment, maturity=delay)
         for part in PARTS:
             if used_at.get(part, as_of) == moment:
                 rows = getattr(split, part)
                 _copy(labels, np.searchsorted(known, rows), found, rows)
     return found
+
+
+def _known(table: pa.Table, moment: datetime) -> tuple[Ints, pa.Table]:
+    """Rows known before a moment: numbers and content, without a copy where they come first."""
+    mask = pc.less(table["known_at"], pa.scalar(moment, TIME)).to_numpy()
+    known = np.flatnonzero(mask)
+    first = len(known) == 0 or known[-1] == len(known) - 1
+    return known, table.slice(0, len(known)) if first else table.take(known)
 
 
 def _copy(labels: EventLabels, rows: Ints, found: Labels, into: Ints) -> None:

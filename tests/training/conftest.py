@@ -1,0 +1,65 @@
+"""A small simulated city's history, brought in through the door as everything is."""
+
+from datetime import datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from data.history import History
+from data.intake import Intake
+from data.pseudonyms import Pseudonymiser
+from data.simulator import City, Simulation, simulate
+
+KEY = b"a key for tests only, 32 bytes at least"
+
+
+def small_city() -> Simulation:
+    return simulate(City(subscribers=500, days=36, victims_per_100k_days=1_500.0, staged=0))
+
+
+def admitted(simulation: Simulation) -> list[pa.Table]:
+    """Days of events with pseudonyms for numbers, all accepted."""
+    intake = Intake(Pseudonymiser(KEY))
+    tables = []
+    for raw in simulation.batches():
+        accepted, rejected = intake.table(raw)
+        assert not rejected.rows
+        tables.append(accepted)
+    return tables
+
+
+@pytest.fixture(scope="session")
+def city() -> Simulation:
+    return small_city()
+
+
+@pytest.fixture(scope="session")
+def days(city: Simulation) -> list[pa.Table]:
+    return admitted(city)
+
+
+@pytest.fixture(scope="session")
+def history(days: list[pa.Table], tmp_path_factory: pytest.TempPathFactory) -> History:
+    history = History(tmp_path_factory.mktemp("history"))
+    for table in days:
+        history.append(table)
+    return history
+
+
+@pytest.fixture(scope="session")
+def citizens(city: Simulation) -> pa.Table:
+    """Who the subscribers are, under their pseudonyms."""
+    table = city.citizens
+    names = Pseudonymiser(KEY).column("tel", table["subscriber"])
+    return table.set_column(0, "subscriber", names)
+
+
+@pytest.fixture(scope="session")
+def as_of(city: Simulation) -> datetime:
+    return city.city.end
+
+
+@pytest.fixture(scope="session")
+def trained_var(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("trained")
