@@ -33,12 +33,12 @@ from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from data.database import events, metadata, quarantine
+from data.database import SERVING, events, metadata, quarantine
 from data.events import EVENT_TYPES, Event
 from serving.contracts import Decision
 from serving.judge import Judge, Seen
 
-__all__ = ["DECISIONS", "POSTPONED", "SERVING", "Entry", "Ledger", "decision_row", "vector_of"]
+__all__ = ["DECISIONS", "POSTPONED", "Entry", "Ledger", "decision_row", "vector_of"]
 
 Row = Mapping[str, Any]
 Floats = NDArray[np.float64]
@@ -73,9 +73,7 @@ POSTPONED = Table(
 )
 """Events acknowledged while feature state was away, until the keeper has shown them to it."""
 
-_KEEPER = 0x6B656570  # advisory locks, any numbers: "keep", "serv"
-SERVING = 0x73657276
-"""Held shared by every worker, so that a server knows whether it is the only one."""
+_KEEPER = 0x6B656570  # advisory lock, any number: "keep"
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,11 @@ import pyarrow as pa
 import valkey
 from sqlalchemy import Connection, func, select
 
-from data.database import connect, last_seq, read_events
+from data.database import SERVING, connect, last_seq, read_events
 from data.history import History
 from data.settings import Settings
 from features import FRAUD_FEATURES
 from features.store import LiveStateSync
-from serving.decisions import SERVING
 from serving.state import ANNOUNCED, WHOLE
 
 __all__ = ["history_of", "is_whole", "recover"]
@@ -103,9 +102,11 @@ class _Work:
 
 
 def _recovered(work: _Work) -> int:
-    alone, position = work.alone(), work.state.position()
+    alone = work.alone()
+    last = work.last()  # before the position: what is observed in between must not look like a gap
+    position = work.state.position()
     whole = bool(work.client.exists(WHOLE))
-    if whole and (position == work.last() or (position > work.last() and not alone)):
+    if whole and (position == last or (position > last and not alone)):
         return 0
     work.progress("rebuilding feature state from history and log", 0.2)
     work.client.delete(WHOLE)

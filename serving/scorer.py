@@ -6,6 +6,7 @@ never guessed: without feature state an event is kept unscored, and scored when 
 
 import asyncio
 import logging
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -30,6 +31,7 @@ _RETRY_S = 2
 _KEEP_S = 0.2
 _SETTLE_TURNS = 5
 _PAGE = 200
+_EVENT_ID = re.compile(r"[\w.:@/-]{1,64}")  # as the contracts have it
 STATE = "feature_state"
 LOG = "decision_log"
 
@@ -136,8 +138,10 @@ class Scorer:
         Problem
             If there is no such decision, or the log is away.
         """
-        with _log_at_hand():
-            row = await self.ledger.record_of(event_id)
+        row = None
+        if _EVENT_ID.fullmatch(event_id):
+            with _log_at_hand():
+                row = await self.ledger.record_of(event_id)
         if row is None:
             raise Problem("not-found", "no decision with this event_id")
         judge = await asyncio.to_thread(self._judges, row["model_version"])
@@ -207,8 +211,8 @@ class Scorer:
     ) -> dict[str, contracts.Decision | Problem]:
         try:
             seen = await self.state.observe(events)
-        except StateAway:
-            return await self._postpone(events, scored=True)
+        except StateAway as error:
+            return await self._postpone(events, error, scored=True)
         decisions = self.judge.decide(seen, explain=explain)
         await self.ledger.write(
             [
@@ -226,9 +230,10 @@ class Scorer:
         return made | (await self._recorded(again) if again else {})
 
     async def _postpone(
-        self, events: Sequence[Event], *, scored: bool
+        self, events: Sequence[Event], why: StateAway, *, scored: bool
     ) -> dict[str, contracts.Decision | Problem]:
         """Keep events on disk until feature state is back; their score is not guessed."""
+        _LOG.warning("feature state is away: %s; %d events wait for it", why, len(events))
         await self.ledger.postpone(events, scored=scored)
         metrics.degraded(STATE)
         missing = contracts.Decision.without_score
@@ -243,8 +248,8 @@ class Scorer:
         with _log_at_hand():
             try:
                 seen = await self.state.observe(fresh, scored=False)
-            except StateAway:
-                await self._postpone(fresh, scored=False)
+            except StateAway as error:
+                await self._postpone(fresh, error, scored=False)
                 return True
             rows = [Entry(_logged(event, one)) for event, one in zip(fresh, seen, strict=True)]
             await self.ledger.write(rows)

@@ -33,7 +33,7 @@ from serving.recovery import is_whole, recover
 __all__ = ["Place", "Running", "ServerError", "running", "serve", "stopped_by_signals"]
 
 ROOT = Path(__file__).resolve().parent.parent
-READY_S = 120.0
+READY_S = 180.0
 STOP_S = 20.0
 WATCH_S = 0.5
 

@@ -159,7 +159,7 @@ def _away() -> Iterator[None]:
     try:
         yield
     except (ValkeyError, OSError, TimeoutError) as error:
-        raise StateAway(type(error).__name__) from error
+        raise StateAway(f"{type(error).__name__}: {error}"[:200]) from error
 
 
 def _notes(events: Sequence[Event], *, scored: bool) -> dict[str, str]:
