@@ -257,7 +257,7 @@ STRUCTURE = (
 def _habits(own: LineVectors, neighbours: Neighbours) -> LineVectors:
     place = [own.names.index(name) for name in NEIGHBOUR_COLUMNS]
     values, columns = own.X[:, place], [LINE_COLUMNS[name] for name in NEIGHBOUR_COLUMNS]
-    unknown: Floats = np.isnan(own.X).any(axis=1).astype(np.float64)
+    unknown = np.where(np.isnan(own.X).any(axis=1), 1.0, 0.0)
     once = neighbours.mean(values)
     parts = [
         _about(columns, "mean", "联系号码的平均值：", "its contacts' mean: ", once),

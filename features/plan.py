@@ -142,12 +142,13 @@ class StatePlan:
     reach: tuple[str, ...] = ()
 
     @cached_property
-    def series(self) -> tuple[Span, ...]:
-        """For each tile size the longest reach: how long tiles are kept."""
-        reach: dict[int, int] = {}
-        for span in self.spans:
-            reach[span.tile_us] = max(span.tiles, reach.get(span.tile_us, 0))
-        return tuple(Span(tile, tiles) for tile, tiles in sorted(reach.items()))
+    def kept(self) -> tuple[tuple[int, ...], ...]:
+        """For each span the accumulators some role reads over it; no other is kept for it."""
+        found: list[set[int]] = [set() for _ in self.spans]
+        for column in (c for role in self.columns for c in self.totals(role)):
+            for span in {column.span, column.less} - {-1}:
+                found[span].add(column.accumulator)
+        return tuple(tuple(sorted(items)) for items in found)
 
     def totals(self, role: str) -> tuple[Column, ...]:
         """The role's totals, which come first in its block."""

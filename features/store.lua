@@ -1,8 +1,11 @@
 #!lua name=@LIBRARY@
 -- The live engine: read the state as of now, then add the event, in one atomic step.
 -- Everything specific to a feature set comes from PLAN; see features/store.py for its fields.
--- A state is one packed flat list: touched, scalars, ring (count, then counterpart and time each),
--- then for each tile size: number of tiles, and for each tile: index, number of entries, entries.
+-- A state is one packed list of fixed length. For each span of time it holds the totals as of the
+-- last visit, the tile being filled, and the closed tiles in order of time as one packed string,
+-- which is opened only when its oldest tile leaves the span: the cost of an event does not grow with
+-- the key's history. Facts that come late to a closed tile are listed apart; units of distinct
+-- counts and maxima, which move or win, are short lists of (tile, value).
 local PLAN = @PLAN@
 local PREFIX, STATE_S, MARKER_S = PLAN.prefix, PLAN.state_s, PLAN.marker_s
 local DAY, IDLE, CHAIN = PLAN.day, PLAN.idle, PLAN.chain
@@ -14,228 +17,325 @@ local TRANSFER, REPORT = 3, 4
 local EMPTY = {}
 local floor, max, min
 
+local function filed(list, bit, item)
+  local found = list[bit] or {}
+  list[bit] = found
+  found[#found + 1] = item
+end
+
+-- Lay out one span: totals of sums, distinct counts and maxima; the open tile; the strings.
+local function lay_out(span, place)
+  local sums, distincts, maxes = #span.sums, #span.distincts, #span.maxes
+  span.total, span.open = place, place + sums + distincts + maxes
+  span.width = sums
+  span.head = span.open + sums
+  span.front, span.closed, span.late = span.head + 1, span.head + 2, span.head + 3
+  span.lists = span.head + 4
+  span.sums_by, span.distincts_by, span.maxes_by = {}, {}, {}
+  for k, item in ipairs(span.sums) do
+    filed(span.sums_by, item.bit, { k - 1, item.op, item.value + 1 })
+  end
+  for k, item in ipairs(span.distincts) do
+    local list = span.lists + 2 * (k - 1)
+    filed(span.distincts_by, item.bit, { span.total + sums + k - 1, list, item.hold + 1 })
+  end
+  for k, item in ipairs(span.maxes) do
+    local list = span.lists + 2 * (distincts + k - 1)
+    filed(span.maxes_by, item.bit, { span.total + sums + distincts + k - 1, list, item.value + 1 })
+  end
+  span.many = distincts + maxes
+  span.first_list_total = span.total + sums
+  span.distinct_count = distincts
+  return span.lists + 2 * (distincts + maxes)
+end
+
+local function lay_out_state(state)
+  local place = 2
+  state.scalars_by = {}
+  for number, item in ipairs(state.scalars) do
+    filed(state.scalars_by, item.bit, { number + 1, item.op, item.value + 1, item.link + 2 })
+  end
+  place = place + #state.scalars
+  if state.has_ring then
+    state.ring = place
+    place = place + 1
+  end
+  for _, span in ipairs(state.spans) do place = lay_out(span, place) end
+  state.size = place - 1
+  state.blank = { -1 }
+  for k = 2, state.size do state.blank[k] = 0 end
+  if state.has_ring then state.blank[state.ring] = '' end
+  for _, span in ipairs(state.spans) do
+    state.blank[span.head], state.blank[span.front] = -1, -1
+    state.blank[span.closed], state.blank[span.late] = '', ''
+    for k = 0, span.many - 1 do
+      state.blank[span.lists + 2 * k], state.blank[span.lists + 2 * k + 1] = -1, ''
+    end
+  end
+  for _, role in pairs(state.roles) do
+    for _, column in ipairs(role.totals) do
+      column.place = state.spans[column.span + 1].total + column.item
+      column.minus = column.less >= 0 and state.spans[column.less + 1].total + column.less_item
+      column.plain = not column.minus and column.hold < 0
+    end
+  end
+end
+
 -- Index the plan. A library has no standard library while it loads, so the first call does this.
 local function prepare()
   floor, max, min = math.floor, math.max, math.min
-  for _, state in pairs(PLAN.states) do
-    state.size = #state.accumulators
-    state.by_stream, state.is_max, state.scalars_by_stream = {}, {}, {}
-    for number, item in ipairs(state.accumulators) do
-      local list = state.by_stream[item.bit] or {}
-      state.by_stream[item.bit] = list
-      list[#list + 1] = { number, item.op, item.value + 1, item.hold + 1 }
-      state.is_max[number] = item.op == MAX
-    end
-    for number, item in ipairs(state.scalars) do
-      local list = state.scalars_by_stream[item.bit] or {}
-      state.scalars_by_stream[item.bit] = list
-      list[#list + 1] = { number, item.op, item.value + 1, item.link + 1 }
-    end
-  end
+  for _, state in pairs(PLAN.states) do lay_out_state(state) end
 end
 
 local function idle(touched, now)
   return touched < 0 or floor(now / DAY) - IDLE > floor(touched / DAY)
 end
 
--- Unpack a state and forget what idleness forgets; tiles expire by themselves.
+-- Unpack a state, or begin one, and forget what idleness forgets; tiles expire by themselves.
 local function load(state, key, now)
   local raw = server.call('GET', key)
-  local flat = raw and cmsgpack.unpack(raw) or nil
-  local old = { state = state, key = key, flat = flat, scalars = {}, ring = EMPTY, tiles = 0 }
-  old.idle = not flat or idle(flat[1], now)
-  old.touched = flat and flat[1] or -1
-  local count = #state.scalars
-  local at = 2 + count
-  if old.idle then
-    for q, item in ipairs(state.scalars) do old.scalars[q] = item.op >= LIFE_COUNT and 0 or -1 end
+  local flat
+  if raw then
+    flat = cmsgpack.unpack(raw)
   else
-    for q = 1, count do old.scalars[q] = flat[1 + q] end
+    flat = {}
+    local blank = state.blank
+    for k = 1, state.size do flat[k] = blank[k] end
   end
-  if state.has_ring then
-    local ring, held = {}, flat and flat[at] or 0
-    if not old.idle then
-      for k = 1, 2 * held do ring[k] = flat[at + k] end
-    end
-    old.ring = ring
-    at = at + 1 + 2 * held
+  local lapsed = idle(flat[1], now)
+  if lapsed then
+    for q, item in ipairs(state.scalars) do flat[q + 1] = item.op >= LIFE_COUNT and 0 or -1 end
+    if state.ring then flat[state.ring] = '' end
   end
-  old.tiles = at
-  return old
+  return { state = state, key = key, flat = flat, idle = lapsed }
 end
 
--- What the event adds to a state: entries of the current tile, and units that move between tiles.
-local function deltas(state, streams, values, at, hold)
-  local add, order, moved = {}, {}, nil
-  for _, stream in ipairs(streams) do
-    for _, item in ipairs(state.by_stream[stream] or EMPTY) do
-      local number, op, value = item[1], item[2], values[item[3]]
-      local delta
-      if op == COUNT then delta = 1
-      elseif op == SUM or op == MAX then delta = value
-      elseif op == SQUARE then delta = value * value
+local function clear_span(span, flat)
+  for k = span.total, span.total + span.width - 1 do flat[k] = 0 end
+  for k = span.open, span.open + span.width - 1 do flat[k] = 0 end
+  flat[span.head], flat[span.front], flat[span.closed], flat[span.late] = -1, -1, '', ''
+end
+
+local function pop_closed(span, flat, start)
+  local closed, offset, total = flat[span.closed], 0, span.total
+  while true do
+    local after, tile = cmsgpack.unpack_one(closed, offset)
+    if tile[1] >= start then
+      flat[span.front], flat[span.closed] = tile[1], string.sub(closed, offset + 1)
+      return
+    end
+    for k = 2, #tile, 2 do flat[total + tile[k]] = flat[total + tile[k]] - tile[k + 1] end
+    if after < 0 then
+      flat[span.front], flat[span.closed] = -1, ''
+      return
+    end
+    offset = after
+  end
+end
+
+local function pop_late(span, flat, start)
+  local late, kept = cmsgpack.unpack(flat[span.late]), {}
+  for k = 1, #late, 3 do
+    if late[k] >= start then
+      local n = #kept
+      kept[n + 1], kept[n + 2], kept[n + 3] = late[k], late[k + 1], late[k + 2]
+    else
+      local place = span.total + late[k + 1]
+      flat[place] = flat[place] - late[k + 2]
+    end
+  end
+  if #kept < #late then flat[span.late] = #kept > 0 and cmsgpack.pack(kept) or '' end
+end
+
+local function store_list(flat, list, items)
+  if #items == 0 then
+    flat[list], flat[list + 1] = -1, ''
+    return
+  end
+  local oldest = items[1]
+  for k = 3, #items, 2 do oldest = min(oldest, items[k]) end
+  flat[list], flat[list + 1] = oldest, cmsgpack.pack(items)
+end
+
+-- Drop what left the span from a list of (tile, value); its total is a sum or a maximum.
+local function pop_list(flat, list, total, start, is_sum)
+  local items, kept, found = cmsgpack.unpack(flat[list + 1]), {}, 0
+  for k = 1, #items, 2 do
+    if items[k] >= start then
+      local n = #kept
+      kept[n + 1], kept[n + 2] = items[k], items[k + 1]
+      found = is_sum and found + items[k + 1] or max(found, items[k + 1])
+    end
+  end
+  flat[total] = found
+  store_list(flat, list, kept)
+end
+
+-- Bring every span's totals to now.
+local function expire(old, now)
+  local flat = old.flat
+  for _, span in ipairs(old.state.spans) do
+    local start = floor(now / span.tile) - span.tiles
+    span.start = start
+    local head, front = flat[span.head], flat[span.front]
+    if head >= 0 then
+      if head < start then
+        clear_span(span, flat)
       else
-        local before = hold[item[4]]
-        if at > before then
-          delta = 1
-          if before >= 0 then
-            moved = moved or {}
-            moved[#moved + 1] = { number, before }
-          end
-        else
-          delta = 0
-        end
+        if front >= 0 and front < start then pop_closed(span, flat, start) end
+        if flat[span.late] ~= '' then pop_late(span, flat, start) end
       end
-      if delta ~= 0 then
-        add[number] = delta
-        order[#order + 1] = number
+    end
+    for k = 0, span.many - 1 do
+      local list = span.lists + 2 * k
+      local oldest = flat[list]
+      if oldest >= 0 and oldest < start then
+        pop_list(flat, list, span.first_list_total + k, start, k < span.distinct_count)
       end
     end
   end
-  return add, order, moved
 end
 
--- One tile size's share of `deltas`: tile index to changes of its entries.
-local function changes(add, order, moved, tile, start, size)
-  local here, elsewhere = add, nil
-  if moved then
-    for _, move in ipairs(moved) do
-      local from = floor(move[2] / size)
-      if from == tile then
-        if here == add then
-          here = {}
-          for number, delta in pairs(add) do here[number] = delta end
-        end
-        here[move[1]] = nil
-      elseif from >= start then
-        elsewhere = elsewhere or {}
-        local list = elsewhere[from] or {}
-        elsewhere[from] = list
-        list[move[1]] = -1
-      end
-    end
-  end
-  return here, elsewhere
-end
-
-local function copy_tile(out, n, flat, i, count)
-  for k = 0, 2 * count + 1 do out[n + k] = flat[i + k] end
-  return n + 2 * count + 2
-end
-
--- Write one tile with changes merged in; an entry that falls to zero goes, an empty tile too.
-local function merge_tile(out, n, state, flat, i, count, change, order)
-  local left, kept, place = {}, 0, n + 2
-  for number, delta in pairs(change) do left[number] = delta end
-  for k = i + 2, i + 2 * count, 2 do
-    local number, value = flat[k], flat[k + 1]
-    local delta = left[number]
-    if delta then
-      if state.is_max[number] then value = max(value, delta) else value = value + delta end
-      left[number] = nil
-    end
+-- Close the open tile and begin another.
+local function turn(span, flat, tile)
+  local head, n = flat[span.head], 1
+  local closing = { head }
+  for k = 0, span.width - 1 do
+    local value = flat[span.open + k]
     if value ~= 0 then
-      out[place], out[place + 1] = number, value
-      place, kept = place + 2, kept + 1
+      closing[n + 1], closing[n + 2] = k, value
+      n = n + 2
+      flat[span.open + k] = 0
     end
   end
-  for _, number in ipairs(order) do
-    if left[number] then
-      out[place], out[place + 1] = number, left[number]
-      place, kept = place + 2, kept + 1
-    end
+  if n > 1 then
+    if flat[span.front] < 0 then flat[span.front] = head end
+    flat[span.closed] = flat[span.closed] .. cmsgpack.pack(closing)
   end
-  return place, kept
+  flat[span.head] = tile
 end
 
--- One pass over the tiles: add up what `want` reads, write what is still alive with the event in it.
-local function pass(old, now, at, want, event)
-  local state, flat, i = old.state, old.flat, old.tiles
-  local size, is_max = state.size, state.is_max
-  local totals, out, n = {}, nil, 0
-  local add, order, moved
-  if event then
-    add, order, moved = deltas(state, event.streams, event.values, at, event.hold)
-    out = event.out
-    n = #out + 1
-  end
-  for _, series in ipairs(state.series) do
-    local tile_us, spans = series.tile, series.spans
-    local current = floor(now / tile_us)
-    local start, tile = current - series.tiles, floor(at / tile_us)
-    local here, elsewhere
-    local counter, tiles = n, 0
-    if event then
-      here, elsewhere = changes(add, order, moved, tile, start, tile_us)
-      if tile < start or next(here) == nil then here = nil end
-      out[counter] = 0
-      n = n + 1
+local function add_late(span, flat, tile, k, delta)
+  local late = flat[span.late] ~= '' and cmsgpack.unpack(flat[span.late]) or {}
+  for j = 1, #late, 3 do
+    if late[j] == tile and late[j + 1] == k then
+      late[j + 2] = late[j + 2] + delta
+      flat[span.late] = cmsgpack.pack(late)
+      return
     end
-    if flat then
-      local many = flat[i]
-      i = i + 1
-      for _ = 1, many do
-        local index, count = flat[i], flat[i + 1]
-        if index >= start then
-          if want then
-            for _, span in ipairs(spans) do
-              if index >= current - span.tiles then
-                local base = span.base
-                for k = i + 2, i + 2 * count, 2 do
-                  local number, value = flat[k], flat[k + 1]
-                  local slot = base + number
-                  if is_max[number] then
-                    totals[slot] = max(totals[slot] or 0, value)
-                  else
-                    totals[slot] = (totals[slot] or 0) + value
-                  end
-                end
-              end
-            end
-          end
-          if event then
-            local change = (here and index == tile and here) or (elsewhere and elsewhere[index])
-            if change then
-              local place, kept = merge_tile(out, n, state, flat, i, count, change, order)
-              if change == here then here = nil end
-              if kept > 0 then
-                out[n], out[n + 1] = index, kept
-                n, tiles = place, tiles + 1
-              end
-            else
-              n = copy_tile(out, n, flat, i, count)
-              tiles = tiles + 1
-            end
-          end
+  end
+  local n = #late
+  late[n + 1], late[n + 2], late[n + 3] = tile, k, delta
+  flat[span.late] = cmsgpack.pack(late)
+end
+
+local function add_sums(span, flat, items, values, tile)
+  for _, item in ipairs(items) do
+    local op, delta = item[2], 1
+    if op ~= COUNT then
+      delta = values[item[3]]
+      if op == SQUARE then delta = delta * delta end
+    end
+    if delta ~= 0 then
+      if tile > flat[span.head] then turn(span, flat, tile) end
+      local k = item[1]
+      flat[span.total + k] = flat[span.total + k] + delta
+      if tile == flat[span.head] then
+        flat[span.open + k] = flat[span.open + k] + delta
+      else
+        add_late(span, flat, tile, k, delta)
+      end
+    end
+  end
+end
+
+local function shift(items, tile, delta)
+  for k = 1, #items, 2 do
+    if items[k] == tile then
+      items[k + 1] = items[k + 1] + delta
+      if items[k + 1] == 0 then
+        table.remove(items, k)
+        table.remove(items, k)
+      end
+      return
+    end
+  end
+  local n = #items
+  items[n + 1], items[n + 2] = tile, delta
+end
+
+-- A pair's one unit stands at its latest time: it moves there, or comes new into the span.
+local function add_distincts(span, flat, items, hold, at, tile)
+  for _, item in ipairs(items) do
+    local before = hold[item[3]]
+    if at > before then
+      local from = before >= 0 and floor(before / span.tile) or -1
+      if from ~= tile then
+        local list = item[2]
+        local units = flat[list + 1] ~= '' and cmsgpack.unpack(flat[list + 1]) or {}
+        if from >= span.start then
+          shift(units, from, -1)
+        else
+          flat[item[1]] = flat[item[1]] + 1
         end
-        i = i + 2 + 2 * count
+        shift(units, tile, 1)
+        store_list(flat, list, units)
       end
     end
-    if event then
-      if here then
-        local place, kept = merge_tile(out, n, state, EMPTY, 0, 0, here, order)
-        out[n], out[n + 1] = tile, kept
-        n, tiles = place, tiles + 1
+  end
+end
+
+-- Of maxima only those can matter that no later tile reaches.
+local function add_maxes(span, flat, items, values, tile)
+  for _, item in ipairs(items) do
+    local value, list = values[item[3]], item[2]
+    local peaks = flat[list + 1] ~= '' and cmsgpack.unpack(flat[list + 1]) or {}
+    local kept, beaten = {}, false
+    for k = 1, #peaks, 2 do
+      if peaks[k] >= tile and peaks[k + 1] >= value then beaten = true end
+      if peaks[k] > tile or peaks[k + 1] > value then
+        local n = #kept
+        kept[n + 1], kept[n + 2] = peaks[k], peaks[k + 1]
       end
-      out[counter] = tiles
+    end
+    if not beaten then
+      local n = #kept
+      kept[n + 1], kept[n + 2] = tile, value
+      flat[item[1]] = max(flat[item[1]], value)
+      store_list(flat, list, kept)
     end
   end
-  if out then
-    for k = #out, n, -1 do out[k] = nil end
+end
+
+local function add(old, event, at, hold)
+  local flat, values, streams = old.flat, event.values, event.streams
+  for _, span in ipairs(old.state.spans) do
+    local tile = floor(at / span.tile)
+    if tile >= span.start then
+      local sums, distincts, maxes = span.sums_by, span.distincts_by, span.maxes_by
+      for s = 1, #streams do
+        local stream = streams[s]
+        local items = sums[stream]
+        if items then add_sums(span, flat, items, values, tile) end
+        items = distincts[stream]
+        if items then add_distincts(span, flat, items, hold, at, tile) end
+        items = maxes[stream]
+        if items then add_maxes(span, flat, items, values, tile) end
+      end
+    end
   end
-  return totals
 end
 
 -- Lay a role's numbers out: totals (less the shorter span, less oneself), then scalars.
-local function hand_out(old, role, totals, now, hold, reply)
-  local state = old.state
-  local columns = state.roles[role]
+local function hand_out(old, role, now, hold, reply)
+  local flat = old.flat
+  local columns = old.state.roles[role]
   local n = #reply
   for _, column in ipairs(columns.totals) do
-    local value = totals[column.slot] or 0
-    if column.less >= 0 then value = value - (totals[column.less] or 0) end
-    if column.hold >= 0 then
-      local before = hold[column.hold + 1]
+    local value = flat[column.place]
+    if not column.plain then
+      if column.minus then value = value - flat[column.minus] end
+      local before = column.hold >= 0 and hold[column.hold + 1] or -1
       if before >= 0 and floor(before / column.tile) >= floor(now / column.tile) - column.tiles then
         value = value - 1
       end
@@ -245,33 +345,34 @@ local function hand_out(old, role, totals, now, hold, reply)
   end
   for _, q in ipairs(columns.marks) do
     n = n + 1
-    reply[n] = old.scalars[q + 1]
+    reply[n] = flat[q + 2]
   end
 end
 
-local function note(old, streams, values, at)
-  local scalars, state = old.scalars, old.state
-  for _, stream in ipairs(streams) do
-    for _, item in ipairs(state.scalars_by_stream[stream] or EMPTY) do
+-- Keep first, last, the chain of app then call, and the totals of the key's life.
+local function note(old, event, at)
+  local flat, values = old.flat, event.values
+  for _, stream in ipairs(event.streams) do
+    for _, item in ipairs(old.state.scalars_by[stream] or EMPTY) do
       local q, op = item[1], item[2]
-      local value = scalars[q]
+      local value = flat[q]
       if op == FIRST then
-        scalars[q] = value < 0 and at or min(value, at)
+        flat[q] = value < 0 and at or min(value, at)
       elseif op == LAST then
-        scalars[q] = max(value, at)
+        flat[q] = max(value, at)
       elseif op == CHAIN_START or op == CHAIN_CALL then
-        local app = scalars[item[4]]
+        local app = flat[item[4]]
         if app >= 0 and at >= app and at - app <= CHAIN then
-          scalars[q] = op == CHAIN_START and app or at
+          flat[q] = op == CHAIN_START and app or at
         end
       elseif op == LIFE_COUNT then
-        scalars[q] = value + 1
+        flat[q] = value + 1
       elseif op == LIFE_SUM then
-        scalars[q] = value + values[item[3]]
+        flat[q] = value + values[item[3]]
       elseif op == LIFE_SQUARE then
-        scalars[q] = value + values[item[3]] * values[item[3]]
+        flat[q] = value + values[item[3]] * values[item[3]]
       else
-        scalars[q] = max(value, values[item[3]])
+        flat[q] = max(value, values[item[3]])
       end
     end
   end
@@ -279,27 +380,14 @@ end
 
 -- Read for a role (or none), then add the event (or nothing) and write the state back.
 local function visit(old, now, at, role, reply, hold, event)
+  expire(old, now)
+  if role then hand_out(old, role, now, hold, reply) end
   if event then
-    event.out = { event.touches and now or old.touched }
+    add(old, event, at, hold)
+    note(old, event, at)
+    if event.touches then old.flat[1] = now end
+    server.call('SET', old.key, cmsgpack.pack(old.flat), 'EX', STATE_S)
   end
-  local before = event and old.scalars
-  if event then
-    -- scalars are handed out as they were, and written as they become
-    local kept = {}
-    for q = 1, #before do kept[q] = before[q] end
-    note(old, event.streams, event.values, at)
-    for q = 1, #before do event.out[1 + q] = old.scalars[q] end
-    old.scalars = kept
-    if old.state.has_ring then
-      local ring = event.ring or old.ring
-      event.out[#event.out + 1] = #ring / 2
-      for k = 1, #ring do event.out[#event.out + 1] = ring[k] end
-    end
-    event.hold = hold
-  end
-  local totals = pass(old, now, at, role ~= nil, event)
-  if role then hand_out(old, role, totals, now, hold, reply) end
-  if event then server.call('SET', old.key, cmsgpack.pack(event.out), 'EX', STATE_S) end
 end
 
 local function zeros(reply, count)
@@ -310,7 +398,7 @@ end
 -- The moments a relation's units stand at, for distinct counts.
 local function held(old, related)
   local hold = {}
-  for d, q in ipairs(related) do hold[d] = old.scalars[q + 1] end
+  for d, q in ipairs(related) do hold[d] = old.flat[q + 2] end
   return hold
 end
 
@@ -321,6 +409,11 @@ local function active(streams, circumstances)
     if asked == '' or circumstances[asked] then found[#found + 1] = stream end
   end
   return found
+end
+
+local function ring_of(subject)
+  local packed = subject.flat[subject.state.ring]
+  return packed ~= '' and cmsgpack.unpack(packed) or EMPTY
 end
 
 local function members_of(ring, now)
@@ -377,7 +470,7 @@ end
 local function link_members(e, subject, habitual)
   local found = { contacts = 0, others = 0, followed = 0, followed_shared = 0, reports = 0 }
   local counterpart, pair = PLAN.states.counterpart, PLAN.states.pair
-  local members = members_of(subject.ring, e.now)
+  local members = members_of(ring_of(subject), e.now)
   found.contacts = #members
   for _, member in ipairs(members) do
     local others = join_link(
@@ -404,8 +497,8 @@ local function link_members(e, subject, habitual)
 end
 
 local function surprise_of(subject, amount)
-  local count = subject.scalars[PLAN.life_count + 1]
-  local total = subject.scalars[PLAN.life_sum + 1]
+  local count = subject.flat[PLAN.life_count + 2]
+  local total = subject.flat[PLAN.life_sum + 2]
   local mean = count > 0 and floor(total / count) or 0
   local percent = mean > 0 and floor(100 * amount / mean) or PLAN.no_habit
   return min(percent, PLAN.surprise_cap)
@@ -429,21 +522,16 @@ local function reply_with(ints, repeated)
   return struct.pack('<' .. string.rep('d', #head), unpack(head))
 end
 
-local function touch_relation(e, name, old, role, reply)
-  local hold = held(old, PLAN.related[name])
-  visit(old, e.now, e.at, role, reply, hold, { streams = e.active, values = e.values, touches = true })
-end
-
 local function observe_report(e)
   local none = {}
   for d = 1, #PLAN.related.pair do none[d] = -1 end
-  local event = function() return { streams = e.active, values = e.values, touches = true } end
+  local event = { streams = e.active, values = e.values, touches = true }
   if PLAN.states.subscriber then
-    visit(load(PLAN.states.subscriber, PREFIX .. 's:' .. e.subscriber, e.now), e.now, e.at, nil, nil, none, event())
+    visit(load(PLAN.states.subscriber, PREFIX .. 's:' .. e.subscriber, e.now), e.now, e.at, nil, nil, none, event)
   end
   if PLAN.states.counterpart then
     for _, name in ipairs(e.named) do
-      visit(load(PLAN.states.counterpart, PREFIX .. 'c:' .. name, e.now), e.now, e.at, nil, nil, none, event())
+      visit(load(PLAN.states.counterpart, PREFIX .. 'c:' .. name, e.now), e.now, e.at, nil, nil, none, event)
     end
   end
 end
@@ -461,7 +549,7 @@ local function observe_fact(e, ints)
     surprise = surprise_of(subject, e.values[2])
     e.values[5] = surprise
   end
-  local first = pair and PLAN.pair_first >= 0 and pair.scalars[PLAN.pair_first + 1] or -1
+  local first = pair and PLAN.pair_first >= 0 and pair.flat[PLAN.pair_first + 2] or -1
   local habitual = first >= 0 and now - first > HABITUAL
   local link = nil
   if transfer and has and PLAN.needs.links then link = link_members(e, subject, habitual) end
@@ -478,24 +566,24 @@ local function observe_fact(e, ints)
 
   local none = {}
   local hold = pair and held(pair, PLAN.related.pair) or none
-  local event = function() return { streams = e.active, values = e.values, touches = true } end
+  local event = { streams = e.active, values = e.values, touches = true }
   if pair then
-    visit(pair, now, at, PLAN.roles.pair and 'pair', ints, hold, event())
+    visit(pair, now, at, PLAN.roles.pair and 'pair', ints, hold, event)
   elseif PLAN.roles.pair then
     zeros(ints, PLAN.roles.pair)
   end
   local owner = holding and held(holding, PLAN.related.holding) or none
-  if holding then visit(holding, now, at, nil, nil, owner, event()) end
+  if holding then visit(holding, now, at, nil, nil, owner, event) end
   if subject then
-    local change = event()
     if PLAN.needs.links and has and not habitual and reach_of(e.active) then
-      change.ring = entered(subject.ring, e.counterpart, at)
+      local ring = entered(ring_of(subject), e.counterpart, at)
+      subject.flat[subject.state.ring] = cmsgpack.pack(ring)
     end
-    visit(subject, now, at, PLAN.roles.subscriber and 'subscriber', ints, hold, change)
+    visit(subject, now, at, PLAN.roles.subscriber and 'subscriber', ints, hold, event)
   end
   if states.counterpart and has then
     visit(load(states.counterpart, PREFIX .. 'c:' .. e.counterpart, now), now, at,
-      PLAN.roles.counterpart and 'counterpart', ints, hold, event())
+      PLAN.roles.counterpart and 'counterpart', ints, hold, event)
   elseif PLAN.roles.counterpart then
     zeros(ints, PLAN.roles.counterpart)
   end
@@ -508,13 +596,13 @@ local function observe_fact(e, ints)
   end
   if states.account and e.account ~= '' then
     visit(load(states.account, PREFIX .. 'a:' .. e.account, now), now, at,
-      PLAN.roles.account and 'account', ints, none, event())
+      PLAN.roles.account and 'account', ints, none, event)
   elseif PLAN.roles.account then
     zeros(ints, PLAN.roles.account)
   end
   if states.device and e.device ~= '' then
     visit(load(states.device, PREFIX .. 'd:' .. e.device, now), now, at,
-      PLAN.roles.device and 'device', ints, owner, event())
+      PLAN.roles.device and 'device', ints, owner, event)
   elseif PLAN.roles.device then
     zeros(ints, PLAN.roles.device)
   end

@@ -208,6 +208,7 @@ class LiveStateSync:
         self, client: Any, features: FeatureSet, zone: str, retry_s: int = RETRY_S
     ) -> None:
         self.client, self.codec = client, Codec(features, zone, retry_s)
+        self.loaded = False
 
     def observe(self, event: Any) -> Vector:
         """Read the event's vector, then add the event; a repeated id changes nothing."""
@@ -254,6 +255,7 @@ class LiveStateSync:
     def load(self) -> None:
         """Load the function library; done by itself when Valkey does not know it."""
         self.client.function_load(self.codec.source, replace=True)
+        self.loaded = True
 
     def _call(self, function: str, args: list[Any], read_only: bool = False) -> bytes:
         name = f"{self.codec.library}_{function}"
@@ -267,7 +269,8 @@ class LiveStateSync:
         return bytes(call(name, 0, *args))
 
     def _pipeline(self, calls: Iterable[list[Any]]) -> Iterator[bytes]:
-        self.load()
+        if not self.loaded:
+            self.load()
         name = f"{self.codec.library}_observe"
         pipe = self.client.pipeline(transaction=False)
         for args in calls:
@@ -296,6 +299,7 @@ class LiveState:
         self, client: Any, features: FeatureSet, zone: str, retry_s: int = RETRY_S
     ) -> None:
         self.client, self.codec = client, Codec(features, zone, retry_s)
+        self.loaded = False
 
     async def observe(self, event: Any) -> Vector:
         """Read the event's vector, then add the event; a repeated id changes nothing."""
@@ -306,7 +310,8 @@ class LiveState:
     async def observe_many(self, events: Iterable[Any]) -> list[Vector]:
         """Observe events in the order given, pipelined in one trip."""
         rows = [EventRow(event, self.codec.zone) for event in events]
-        await self.load()
+        if not self.loaded:
+            await self.load()
         pipe = self.client.pipeline(transaction=False)
         for row in rows:
             pipe.fcall(f"{self.codec.library}_observe", 0, *self.codec.arguments(row))
@@ -324,6 +329,7 @@ class LiveState:
     async def load(self) -> None:
         """Load the function library; done by itself when Valkey does not know it."""
         await self.client.function_load(self.codec.source, replace=True)
+        self.loaded = True
 
     async def _call(self, function: str, args: list[Any], read_only: bool = False) -> bytes:
         name = f"{self.codec.library}_{function}"
@@ -495,15 +501,6 @@ def _state(state: StatePlan, plan: Plan, bits: dict[str, int]) -> dict[str, Any]
     link = max(0, _place(state.scalars, Scalar("risky_app", "last")))
     streams = plan.related[relation_of(state.name)]
     return {
-        "accumulators": [
-            {
-                "bit": bits[item.stream],
-                "op": OPS[item.op],
-                "value": VALUES.index(item.value),
-                "hold": streams.index(item.stream) if item.op == "distinct" else -1,
-            }
-            for item in state.accumulators
-        ],
         "scalars": [
             {
                 "bit": bits[item.stream],
@@ -514,19 +511,37 @@ def _state(state: StatePlan, plan: Plan, bits: dict[str, int]) -> dict[str, Any]
             for item in state.scalars
         ],
         "has_ring": bool(state.reach),
-        "series": [_series(state, span.tile_us, span.tiles) for span in state.series],
+        "spans": [_span(state, number, streams, bits) for number in range(len(state.spans))],
         "roles": {role: _role(state, role, streams) for role in state.columns},
     }
 
 
-def _series(state: StatePlan, tile_us: int, tiles: int) -> dict[str, Any]:
-    size = len(state.accumulators)
-    spans = [
-        {"tiles": span.tiles, "base": number * size}
-        for number, span in enumerate(state.spans)
-        if span.tile_us == tile_us
-    ]
-    return {"tile": tile_us, "tiles": tiles, "spans": spans}
+def _span(
+    state: StatePlan, number: int, streams: tuple[str, ...], bits: dict[str, int]
+) -> dict[str, Any]:
+    span, laid = state.spans[number], spread(state, number)
+    items = {part: [state.accumulators[place] for place in places] for part, places in laid.items()}
+    return {
+        "tile": span.tile_us,
+        "tiles": span.tiles,
+        "sums": [
+            {"bit": bits[i.stream], "op": OPS[i.op], "value": VALUES.index(i.value)}
+            for i in items["sums"]
+        ],
+        "distincts": [
+            {"bit": bits[i.stream], "hold": streams.index(i.stream)} for i in items["distincts"]
+        ],
+        "maxes": [{"bit": bits[i.stream], "value": VALUES.index(i.value)} for i in items["maxes"]],
+    }
+
+
+def spread(state: StatePlan, span: int) -> dict[str, list[int]]:
+    """Accumulators kept for a span in the order a packed state lays them out."""
+    found: dict[str, list[int]] = {"sums": [], "distincts": [], "maxes": []}
+    for place in state.kept[span]:
+        op = state.accumulators[place].op
+        found[{"distinct": "distincts", "max": "maxes"}.get(op, "sums")].append(place)
+    return found
 
 
 def _role(state: StatePlan, role: str, streams: tuple[str, ...]) -> dict[str, Any]:
@@ -535,15 +550,20 @@ def _role(state: StatePlan, role: str, streams: tuple[str, ...]) -> dict[str, An
 
 
 def _column(state: StatePlan, column: Column, streams: tuple[str, ...]) -> dict[str, Any]:
-    size, item = len(state.accumulators), state.accumulators[column.accumulator]
-    span = state.spans[column.span]
+    item, span = state.accumulators[column.accumulator], state.spans[column.span]
     return {
-        "slot": column.span * size + column.accumulator + 1,
-        "less": column.less * size + column.accumulator + 1 if column.less >= 0 else -1,
+        "span": column.span,
+        "item": _item(state, column.span, column.accumulator),
+        "less": column.less,
+        "less_item": _item(state, column.less, column.accumulator) if column.less >= 0 else -1,
         "hold": streams.index(item.stream) if _leaves_oneself_out(state, item) else -1,
         "tile": span.tile_us,
         "tiles": span.tiles,
     }
+
+
+def _item(state: StatePlan, span: int, accumulator: int) -> int:
+    return [place for part in spread(state, span).values() for place in part].index(accumulator)
 
 
 def _leaves_oneself_out(state: StatePlan, item: Accumulator) -> bool:
