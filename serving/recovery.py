@@ -19,7 +19,7 @@ __all__ = ["history_of", "is_whole", "recover"]
 Progress = Callable[[str, float], None]
 PAGE = 100_000
 RECOVERY = 0x72656276  # advisory lock, any number: "rebv"
-IN_FLIGHT_S = 3.0  # longer than a worker waits for Valkey
+IN_FLIGHT_S = 5.0  # longer than a worker waits for Valkey, and for most of its writes
 
 
 def history_of(settings: Settings) -> History:
@@ -91,6 +91,20 @@ class _Work:
         """The last number of the truth."""
         return max(self.history.next_seq - 1, last_seq(self.connection))
 
+    def rebuilt(self) -> int:
+        """Replace the state by what follows from the truth; the number of events."""
+        table = self.truth()
+        self.state.rebuild(table)
+        self._number_on()
+        return int(table.num_rows)
+
+    def _number_on(self) -> None:
+        """Go on after the truth's last number: a rebuild counts anew, without the gaps."""
+        clock = f"{self.state.codec.prefix}clock"
+        found = self.client.get(clock)
+        now = bytes(found).split()[1] if isinstance(found, bytes) else b"0"
+        self.client.set(clock, b"%d %s" % (self.last(), now))
+
     def truth(self) -> pa.Table:
         """Everything recorded, in order of arrival."""
         tables = [self.history.read()]
@@ -112,8 +126,9 @@ def _recovered(work: _Work) -> int:
     work.client.delete(WHOLE)
     if not alone:
         time.sleep(IN_FLIGHT_S)
-    table = work.truth()
-    work.state.rebuild(table)
+    rows = work.rebuilt()
+    while work.last() != work.state.position():  # something on its way reached the log meanwhile
+        rows = work.rebuilt()
     work.client.delete(ANNOUNCED)
     work.client.set(WHOLE, 1)
-    return int(table.num_rows)
+    return rows

@@ -37,6 +37,8 @@ READY_S = 180.0
 STOP_S = 20.0
 WATCH_S = 0.5
 
+_FAILED = "Application startup failed"  # uvicorn's words; BentoML would try for ever
+
 Store = Callable[[Settings], AbstractContextManager[str]]
 _LOG = logging.getLogger("forewarn.serving")
 
@@ -76,12 +78,21 @@ class Running:
         What the workers said.
     process : subprocess.Popen
         BentoML's supervisor.
+    log_start : int
+        Where in the log this run begins, in bytes.
     """
 
     url: str
     settings: Settings
     log: Path
     process: "subprocess.Popen[bytes]"
+    log_start: int = 0
+
+    def said(self) -> str:
+        """What the workers of this run said so far."""
+        with self.log.open("rb") as file:
+            file.seek(self.log_start)
+            return file.read().decode(errors="replace")
 
     def workers(self) -> list[int]:
         """Process ids of the workers, in order of start."""
@@ -215,6 +226,7 @@ def _workers(settings: Settings, place: Place) -> Iterator[Running]:
     where = ["--host", place.host, "--port", str(place.port), "--working-dir", str(ROOT)]
     leash = [sys.executable, "-m", "serving.leash", str(os.getpid())]
     with log.open("ab") as out:
+        start = out.tell()
         process = subprocess.Popen(  # noqa: S603
             [*leash, *command, *where],
             cwd=ROOT,
@@ -226,7 +238,7 @@ def _workers(settings: Settings, place: Place) -> Iterator[Running]:
             start_new_session=True,
         )
     try:
-        yield Running(place.url, settings, log, process)
+        yield Running(place.url, settings, log, process, start)
     finally:
         with _deaf():
             _stop(process)
@@ -256,6 +268,8 @@ def _wait_ready(service: Running, place: Place) -> None:
     while time.monotonic() < deadline:
         if service.process.poll() is not None:
             raise _not_ready(service, f"it ended with code {service.process.returncode}")
+        if _FAILED in service.said():
+            raise _not_ready(service, "a worker that cannot start")
         parts = _readiness(f"{place.url}/v1/ready")
         if parts.get("ready"):
             return
@@ -284,7 +298,7 @@ def _parsed(body: bytes) -> Mapping[str, Any]:
 
 
 def _not_ready(service: Running, found: str) -> ServerError:
-    lines = service.log.read_text(errors="replace").splitlines()[-15:]
+    lines = service.said().splitlines()[-15:]
     return ServerError(
         f"expected the service to be ready, found: {found}; its log {service.log} ends with:\n"
         + "\n".join(lines)
