@@ -10,6 +10,7 @@ from models.card import Card, Metric
 from models.fraud import FraudModel, fraud_recipe
 from models.norms import Norms
 from models.policy import Advice, Channel, Level, Policy, standard_levels
+from models.record import Record
 from models.scam_type import ScamTypeModel
 from models.signing import PublicKey, Signer
 from models.stage import StageModel
@@ -31,6 +32,7 @@ __all__ = [
     "Policy",
     "PublicKey",
     "Recipe",
+    "Record",
     "Rows",
     "ScamTypeModel",
     "Signer",

@@ -14,7 +14,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from models.directions import direction
 from models.fraud import FraudModel
 from models.norms import Norms
 from models.policy import Policy
+from models.record import Record
 from models.scam_type import ScamTypeModel
 from models.signing import PublicKey, Signer
 from models.stage import StageModel
@@ -46,6 +47,7 @@ FILES = (
     "features.json",
     "norms.json",
     "policy.json",
+    "record.json",
     "temperatures.json",
 )
 MANIFEST_BYTES = 64 * 1024
@@ -74,6 +76,7 @@ class Parts:
     norms: Norms
     features: FeatureSet
     card: Card
+    record: Record = field(default_factory=Record)
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,7 @@ class Bundle:
     names: tuple[str, ...]
     features_digest: str
     version: str
+    record: Record
 
     @property
     def calibration(self) -> Calibration:
@@ -209,6 +213,7 @@ def _contents(parts: Parts) -> dict[str, bytes]:
         "features.json": _features_text(parts),
         "norms.json": parts.norms.to_text(),
         "policy.json": parts.policy.to_text(),
+        "record.json": parts.record.to_text(),
         "temperatures.json": json.dumps(temperatures) + "\n",
     }
     return {name: texts[name].encode() for name in sorted(texts)}
@@ -398,4 +403,5 @@ def _opened(contents: Mapping[str, bytes], version: str) -> Bundle:
         names=tuple(feature["name"] for feature in features["features"]),
         features_digest=features["digest"],
         version=version,
+        record=Record.from_text(text["record.json"]),
     )

@@ -21,10 +21,11 @@ from models.phrases import Both, fact, kind_words, said
 from models.remedies import remedy
 from models.trees import Floats, ModelError
 
-__all__ = ["Reason", "explain"]
+__all__ = ["Reason", "explain", "leading", "topic"]
 
 MONTH = "30d"
 HIGH = 0.95  # the peers' quantile officers are shown
+LEADING = 3  # reasons an officer reads first
 FAMILIES: Final[Mapping[str, str]] = {
     **dict.fromkeys(("sum", "mean", "max", "std", "habit_sum"), "size"),
     **dict.fromkeys(("to_mean", "to_max", "zscore"), "size"),
@@ -59,6 +60,8 @@ class Reason:
         What would make it harmless.
     check_zh, check_en : str
         Where to check that in half a minute.
+    right, warned : int
+        Of the warnings it led lately, how many were fraud (`models.record`); 0 if not known.
     """
 
     feature: str
@@ -75,6 +78,8 @@ class Reason:
     clears_en: str
     check_zh: str
     check_en: str
+    right: int = 0
+    warned: int = 0
 
 
 def explain(
@@ -109,12 +114,26 @@ def explain(
     """
     _check_lengths(len(vector), len(contributions) - 1, len(features))
     story = _Story(dict(zip(features.names, vector.tolist(), strict=True)), kind, features, norms)
-    groups = _groups(features, contributions)
-    raising = sorted((g for g in groups if g.weight > 0), key=lambda g: -g.weight)
-    lowering = sorted((g for g in groups if g.weight < 0), key=lambda g: g.weight)
-    chosen = raising or lowering
-    total = math.fsum(abs(group.weight) for group in chosen)
-    return tuple(story.tell(group, group.weight / total) for group in chosen[:limit])
+    groups = _ranked(features, contributions)
+    total = math.fsum(abs(group.weight) for group in groups)
+    return tuple(story.tell(group, group.weight / total) for group in groups[:limit])
+
+
+def topic(spec: FeatureSpec) -> str:
+    """What a reason is about: features of one topic are told as one reason.
+
+    Examples
+    --------
+    >>> topic(FeatureSpec("counterpart", "count", "report", "30d"))
+    'counterpart.report.number'
+    """
+    return f"{spec.key}.{spec.stream}.{FAMILIES.get(spec.what, 'number')}"
+
+
+def leading(contributions: Floats, features: FeatureSet, most: int = LEADING) -> tuple[str, ...]:
+    """Topics that raised a score the most, without telling them."""
+    raising = [group for group in _ranked(features, contributions) if group.weight > 0]
+    return tuple(topic(group.lead) for group in raising[:most])
 
 
 @dataclass(frozen=True)
@@ -134,15 +153,17 @@ class _Group:
         return self.specs[strongest]
 
 
-def _groups(features: FeatureSet, contributions: Floats) -> list[_Group]:
-    found: dict[tuple[str, str, str], list[tuple[FeatureSpec, float]]] = {}
+def _ranked(features: FeatureSet, contributions: Floats) -> list[_Group]:
+    """Groups that raised the score, strongest first; if none did, those that lowered it."""
+    found: dict[str, list[tuple[FeatureSpec, float]]] = {}
     for spec, weight in zip(features, contributions[:-1].tolist(), strict=True):
-        topic = (spec.key, spec.stream, FAMILIES.get(spec.what, "number"))
-        found.setdefault(topic, []).append((spec, weight))
-    return [
-        _Group(tuple(s for s, _ in members), tuple(w for _, w in members))
+        found.setdefault(topic(spec), []).append((spec, weight))
+    groups = [
+        _Group(tuple(spec for spec, _ in members), tuple(weight for _, weight in members))
         for members in found.values()
     ]
+    raising = sorted((g for g in groups if g.weight > 0), key=lambda g: -g.weight)
+    return raising or sorted((g for g in groups if g.weight < 0), key=lambda g: g.weight)
 
 
 @dataclass(frozen=True)

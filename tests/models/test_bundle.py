@@ -50,6 +50,7 @@ def test_everything_comes_back_to_the_same_bits(parts, signer, pristine, later) 
         parts.fraud.calibration,
     )
     assert np.array_equal(found.norms.values, parts.norms.values, equal_nan=True)
+    assert found.record == parts.record
     assert (found.names, found.features_digest) == (parts.features.names, parts.features.digest)
 
 
@@ -148,7 +149,7 @@ def test_a_path_out_of_the_directory_is_never_opened(copy, signer) -> None:
     files = json.loads((copy / MANIFEST).read_text())["files"]
     files["../../../etc/passwd"] = files.pop("fraud.txt")
     signed_again(copy, signer, files=files)
-    with pytest.raises(BundleError, match=r"10 files, found '\.\./\.\./\.\./etc/passwd'"):
+    with pytest.raises(BundleError, match=r"11 files, found '\.\./\.\./\.\./etc/passwd'"):
         opened(copy, signer)
 
 
