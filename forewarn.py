@@ -1,18 +1,265 @@
-"""The command line of Forewarn: composes the parts, decides nothing itself."""
+"""Forewarn on the command line: composes the parts, decides nothing itself."""
+
+import json
+import sys
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
+from rich.markup import escape
 
-app = typer.Typer(no_args_is_help=True, pretty_exceptions_show_locals=False, help=__doc__)
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from data.settings import Settings
+
+__all__ = ["app", "main"]
+
+FOLDERS = ("data", "features", "models", "training", "serving", "experiments")
+console = Console(stderr=True)
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
+train = typer.Typer(no_args_is_help=True, help="Train a model as things were known at a day.")
+quarantine = typer.Typer(no_args_is_help=True, help="Records that broke a contract; replay them.")
+app.add_typer(train, name="train")
+app.add_typer(quarantine, name="quarantine")
+
+AsOf = Annotated[
+    datetime | None,
+    typer.Option(
+        formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"],
+        help="Only what was known before this moment (UTC) is used. Default: now.",
+    ),
+]
+Quick = Annotated[bool, typer.Option("--quick", help="A small version, in under a minute.")]
 
 
-@app.callback()
-def _main() -> None:
-    pass
+class Experiment(StrEnum):
+    """Questions with a command each."""
+
+    HANDBOOK = "handbook"
+    SICHUAN = "sichuan"
+    CITY = "city"
+    EQUALITY = "equality"
+    WINDOWS = "windows"
+    SIMULATOR = "simulator"
+
+
+class Bench(StrEnum):
+    """Speeds, beside a rival in the same run."""
+
+    INTAKE = "intake"
+    SERVING = "serving"
+
+
+@app.command()
+def demo(
+    check: Annotated[
+        bool, typer.Option("--check", help="Stop everything after the first explained alert.")
+    ] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="A small city, a young model.")] = False,
+    port: Annotated[int, typer.Option(help="Port of the service.")] = 3000,
+    page: Annotated[
+        Path | None, typer.Option(help="Write the first alert as an HTML page.")
+    ] = None,
+) -> None:
+    """Simulate a city, train on it, serve it and play it live; Ctrl-C stops everything."""
+    from dataclasses import replace
+
+    from experiments.alert import alert_page
+    from experiments.demo import Demo, demonstrate
+    from experiments.result import print_result
+    from serving.server import Place
+
+    chosen = Demo.small() if quick else Demo()
+    chosen = replace(chosen, place=Place(port=port))
+    shown = Console()
+    seen = demonstrate(_settings(), chosen, shown, stay=not check)
+    if page is not None:
+        page.write_text(alert_page(seen.alert), "utf-8")
+    print_result(seen.result)
+
+
+@app.command()
+def simulate(
+    subscribers: Annotated[int, typer.Option(help="Lines watched.")] = 20_000,
+    days: Annotated[int, typer.Option(help="Length of the history, ending now.")] = 60,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same city.")] = 7,
+) -> None:
+    """Fill the history with a simulated city; its truth is kept apart under truth/."""
+    from data.simulator import City, simulate
+    from experiments.demo import Steps, lay_history
+
+    city = City.ending(datetime.now(UTC), subscribers=subscribers, days=days, seed=seed)
+    with Steps(console).step("simulated city into history") as told:
+        lay_history(simulate(city), _settings(), told)
+
+
+@app.command()
+def intake(
+    files: Annotated[list[Path], typer.Argument(help=".jsonl, .csv or .parquet, any number.")],
+) -> None:
+    """Bring files of events into the history; what breaks a contract goes to the quarantine."""
+    from data.ingest import ingest_file
+
+    for file in files:
+        taken = ingest_file(file, _settings(), progress=_say)
+        print(
+            f"{file.name}: {taken.accepted} accepted ({taken.late} late, {taken.disordered} out of "
+            f"order), {taken.duplicates} there already, {taken.refused} in quarantine"
+        )
+
+
+@quarantine.command("list")
+def quarantine_list(
+    limit: Annotated[int, typer.Option(help="How many, the oldest first.")] = 20,
+) -> None:
+    """Show what waits, and what is wrong with each record."""
+    from data.ingest import opened
+
+    with opened(_settings()) as ingest:
+        held = ingest.quarantine.list(limit=limit)
+        print(f"{ingest.quarantine.count()} waiting")
+    for record in held:
+        print(f"{record.id}  {record.received_at:%Y-%m-%d %H:%M}  {record.source}")
+        for problem in record.problems:
+            print(f"    {problem}")
+
+
+@quarantine.command("replay")
+def quarantine_replay(
+    ids: Annotated[list[str] | None, typer.Argument(help="Only these; all by default.")] = None,
+    put: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="field=value: correct this field in every record first."),
+    ] = None,
+    drop: Annotated[
+        list[str] | None, typer.Option(help="Leave this field out of every record first.")
+    ] = None,
+) -> None:
+    """Send quarantined records through the door again, corrected if asked."""
+    from data.ingest import replay_quarantine
+    from data.quarantine import corrected
+
+    mend = corrected(put or (), drop or ()) if put or drop else None
+    done = replay_quarantine(_settings(), mend=mend, ids=ids)
+    print(f"{done.passed} passed, {done.refused} refused again")
+
+
+@train.command("fraud")
+def train_fraud(
+    as_of: AsOf = None,
+    trials: Annotated[int | None, typer.Option(help="Trials of the search.")] = None,
+    per_day: Annotated[float, typer.Option(help="Citizens a day the centre can alert.")] = 20.0,
+) -> None:
+    """Train, judge, sign and register a fraud model as it could have been trained then."""
+    from dataclasses import replace
+
+    from data.history import History
+    from experiments.result import print_result
+    from experiments.trained import trained
+    from training.fit import TrainingConfig, train_fraud
+
+    settings = _settings()
+    config = replace(TrainingConfig(), per_day=per_day)
+    if trials is not None:
+        config = replace(config, search=replace(config.search, trials=trials))
+    run = train_fraud(
+        History(settings.var / "history"),
+        as_of=(as_of or datetime.now(UTC)).replace(tzinfo=UTC),
+        settings=settings,
+        config=config,
+        citizens=_citizens(settings),
+        progress=lambda step, share, note: _say(f"{step} {note}", share),
+    )
+    print_result(trained(run))
+
+
+@train.command("lines")
+def train_lines(
+    folder: Annotated[
+        Path, typer.Argument(help="Folder with subscribers.parquet and calls_graph.npz.")
+    ],
+) -> None:
+    """Train the model of suspect lines on a table like Sichuan's."""
+    from training.suspect_lines import train_suspect_lines
+
+    print(train_suspect_lines(folder, settings=_settings()))
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of every event."""
+    from data.events import json_schema
+
+    print(json.dumps(json_schema(), ensure_ascii=False, indent=2))
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen at.")] = 3000,
+    workers: Annotated[int, typer.Option(help="Processes that score.")] = 2,
+) -> None:
+    """Serve the published model until Ctrl-C."""
+    from serving.server import Place, serve
+
+    place = Place(host=host, port=port, workers=workers)
+    console.print(f"starting at {place.url}; Ctrl-C stops everything", highlight=False)
+    raise typer.Exit(serve(_settings(), place, progress=_say))
+
+
+@app.command()
+def experiment(name: Experiment, quick: Quick = False) -> None:
+    """Answer one question of the README's tables; prints a table, then one line of JSON."""
+    _run(name.value, quick)
+
+
+@app.command()
+def bench(name: Bench, quick: Quick = False) -> None:
+    """Measure one speed beside a rival; prints a table, then one line of JSON."""
+    _run(name.value, quick)
+
+
+def _run(name: str, quick: bool) -> None:
+    from importlib import import_module
+
+    from experiments.result import print_result
+
+    module = import_module(f"experiments.{name}")
+    print_result(module.run(quick=quick))
+
+
+def _citizens(settings: "Settings") -> "pa.Table | None":
+    """Who the citizens are, where a deployment tells: for the report by group only."""
+    import pyarrow.parquet as pq
+
+    path = settings.var / "truth" / "citizens.parquet"
+    return pq.read_table(path) if path.exists() else None
+
+
+def _say(sentence: str, share: float) -> None:
+    console.print(f"[dim]{share:4.0%}[/] {sentence}", highlight=False)
+
+
+def _settings() -> "Settings":
+    from data.settings import Settings
+
+    return Settings.from_environment()
 
 
 def main() -> None:
-    """Run the command line."""
-    app()
+    """Run the command line; our own errors are sentences, anything else keeps its traceback."""
+    try:
+        app()
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] not in FOLDERS:
+            raise
+        console.print(f"[red]{type(error).__name__}[/] {escape(str(error))}", highlight=False)
+        sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -35,6 +35,7 @@ __all__ = [
     "Replayed",
     "Sealer",
     "as_record",
+    "corrected",
 ]
 
 BATCH = 500
@@ -75,6 +76,40 @@ class Replayed:
 
     passed: int
     refused: int
+
+
+def corrected(put: Iterable[str], drop: Iterable[str]) -> Mend:
+    """Make a correction out of ``field=value`` texts and names of fields to leave out.
+
+    A value is read as JSON where it is JSON, else as text.
+
+    Raises
+    ------
+    QuarantineError
+        If a text has no ``=``.
+
+    Examples
+    --------
+    >>> corrected(["duration_s=60", "direction=incoming"], ["typo"])({"typo": 1})
+    {'duration_s': 60, 'direction': 'incoming'}
+    """
+    changes = dict(map(_assignment, put))
+    without = frozenset(drop)
+
+    def mend(record: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in record.items() if name not in without} | changes
+
+    return mend
+
+
+def _assignment(text: str) -> tuple[str, Any]:
+    name, sign, value = text.partition("=")
+    if not (name and sign):
+        raise QuarantineError(f"expected field=value, found {text!r}; write e.g. duration_s=60")
+    try:
+        return name, from_json(value)
+    except ValueError:
+        return name, value
 
 
 class Sealer:

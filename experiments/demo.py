@@ -1,0 +1,287 @@
+"""The whole chain on a simulated city: history, model, service, live stream, an explained alert.
+
+What ``make run`` does. Everything is written under a folder of its own, so that a demonstration
+never meets a deployment's history or keys.
+"""
+
+import json
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, fields, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pyarrow as pa
+import pyarrow.parquet as pq
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
+
+from data.history import History
+from data.ingest import opened
+from data.intake import Intake
+from data.pseudonyms import Pseudonymiser
+from data.settings import Settings
+from data.simulator import City, Simulation, live, simulate
+from experiments.alert import alert_card, alert_line
+from experiments.result import Result
+from serving.server import Place, Running, running, stopped_by_signals
+from training.fit import STEPS, TrainedRun, TrainingConfig, train_fraud
+
+__all__ = ["Demo", "DemoError", "Shown", "Steps", "demonstrate", "lay_history", "play"]
+
+PATIENCE_S = 180.0  # how long the stream may run before an alert must have come
+
+
+class DemoError(RuntimeError):
+    """The demonstration did not get where it should; the message says where it stopped."""
+
+
+@dataclass(frozen=True)
+class Demo:
+    """Size and place of a demonstration.
+
+    Parameters
+    ----------
+    city : City
+        What is simulated; its history ends when the demonstration begins.
+    training : TrainingConfig
+    place : Place
+        Address of the service.
+    speed : float
+        Simulated seconds per second of the live stream.
+    """
+
+    city: City = field(default_factory=City)
+    training: TrainingConfig = field(default_factory=TrainingConfig.demo)
+    place: Place = field(default_factory=Place)
+    speed: float = 20.0
+
+    @classmethod
+    def small(cls) -> "Demo":
+        """Return a city that is ready in under a minute; its model is too young to be any good."""
+        city = City(subscribers=3_000, days=45, victims_per_100k_days=120.0)
+        return cls(city=city, training=TrainingConfig.quick())
+
+
+@dataclass
+class Steps:
+    """Shows each step while it runs and keeps the seconds it took."""
+
+    console: Console
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def step(self, name: str) -> Iterator["Bar"]:
+        """Show a bar for one step; leave a line with its seconds."""
+        began = time.perf_counter()
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TimeElapsedColumn(),
+        )
+        with Progress(*columns, console=self.console, transient=True) as progress:
+            yield Bar(progress, progress.add_task(name, total=1.0), name)
+        self.seconds[name] = round(time.perf_counter() - began, 1)
+        self.console.print(
+            f"[green]✓[/] {name} [dim]{self.seconds[name]:.1f} s[/]", highlight=False
+        )
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One step's bar, told sentences and shares."""
+
+    progress: Progress
+    task: TaskID
+    name: str
+
+    def __call__(self, sentence: str, share: float) -> None:
+        """Show what is being done, and the share done (0 to 1)."""
+        self.progress.update(self.task, description=f"{self.name}: {sentence}", completed=share)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a demonstration came to: the seconds it took and the alert it ended with."""
+
+    result: Result
+    alert: Mapping[str, Any]
+
+
+def demonstrate(settings: Settings, demo: Demo, console: Console, *, stay: bool) -> Shown:
+    """Run the chain; with `stay`, keep the service and the stream going until a signal.
+
+    Parameters
+    ----------
+    settings : Settings
+        Its `var` is emptied of an earlier demonstration (``var/demo``) and written to.
+    demo : Demo
+    console : Console
+        Where progress, the alert and the addresses are shown.
+    stay : bool
+
+    Returns
+    -------
+    Shown
+        Seconds by step and the first explained alert.
+
+    Raises
+    ------
+    DemoError
+        If no alert came within three minutes of streaming.
+    """
+    settings = _own_folder(settings)
+    steps = Steps(console)
+    town = simulate(City.ending(datetime.now(UTC), **_values(demo.city)))
+    with steps.step("simulated city into history") as told:
+        citizens = lay_history(town, settings, told)
+    with steps.step("features, tuned models, model card") as told:
+        trained = _train(settings, demo, citizens, told)
+    with stopped_by_signals(), ExitStack() as stack:
+        with steps.step("service up, feature state built") as told:
+            chosen = replace(settings, bundle=trained.bundle)
+            service = stack.enter_context(running(chosen, demo.place, progress=told))
+        answers = play(service.url, town, demo.speed)
+        with steps.step("live stream to the first explained alert"):
+            alert = _first_alert(answers)
+        console.print(alert_card(alert))
+        if stay:
+            _tell_addresses(console, service, trained, alert)
+            _go_on(answers, console)
+    return Shown(seconds_by_step(steps.seconds, alert), alert)
+
+
+def lay_history(town: Simulation, settings: Settings, told: "Bar") -> pa.Table:
+    """Bring a simulated history in through the intake door; keep its truth apart.
+
+    Returns
+    -------
+    Table
+        The citizens under their pseudonyms, for the report by group only.
+    """
+    intake = Intake(Pseudonymiser.from_settings(settings))
+    with opened(settings, intake) as ingest:
+        for day, batch in enumerate(town.batches()):
+            accepted, rejected = intake.table(batch)
+            if rejected.rows:
+                raise DemoError(f"the simulator broke its contract: {rejected.problems[0]}")
+            ingest.events(accepted)
+            told(f"day {day + 1} of {town.city.days}", (day + 1) / town.city.days)
+    citizens = town.citizens
+    hidden = intake.pseudonymiser.column("tel", citizens["subscriber"])
+    citizens = citizens.set_column(0, "subscriber", hidden)
+    truth = settings.var / "truth"
+    truth.mkdir(parents=True, exist_ok=True)
+    pq.write_table(town.truth.drop_columns(["victim"]), truth / "truth.parquet")
+    pq.write_table(citizens, truth / "citizens.parquet")
+    return citizens
+
+
+def play(url: str, town: Simulation, speed: float) -> Iterator[Mapping[str, Any]]:
+    """Send the live stream to a service, yield the answer to every scored event."""
+    with httpx.Client(base_url=url, timeout=10.0) as client:
+        for event in live(town, speed):
+            if event["kind"] == "report":
+                client.post("/v1/reports", json=event).raise_for_status()
+                continue
+            answer = client.post("/v1/fraud/score", json=event)
+            answer.raise_for_status()
+            yield {**answer.json(), "event": event}
+
+
+def seconds_by_step(seconds: Mapping[str, float], alert: Mapping[str, Any]) -> Result:
+    """Lay out what the demonstration took."""
+    rows = [(name, f"{taken:.1f}") for name, taken in seconds.items()]
+    total = round(sum(seconds.values()), 1)
+    return Result(
+        title="Demonstration on a simulated city: seconds by step",
+        columns=("step", "s"),
+        rows=(*rows, ("all", f"{total:.1f}")),
+        figures={
+            "seconds": dict(seconds),
+            "seconds_total": total,
+            "level": alert["level"]["name"],
+            "score": alert["score"],
+            "reasons": len(alert["reasons"]),
+        },
+    )
+
+
+def _own_folder(settings: Settings) -> Settings:
+    folder = settings.var / "demo"
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+    return replace(settings, var=folder)
+
+
+def _values(city: City) -> dict[str, Any]:
+    return {item.name: getattr(city, item.name) for item in fields(city) if item.name != "start"}
+
+
+def _train(settings: Settings, demo: Demo, citizens: pa.Table, told: "Bar") -> TrainedRun:
+    share = {name: place / len(STEPS) for place, name in enumerate(STEPS)}
+    return train_fraud(
+        History(settings.var / "history"),
+        as_of=datetime.now(UTC),
+        settings=settings,
+        config=demo.training,
+        citizens=citizens,
+        progress=lambda step, done, note: told(f"{step} {note}", share[step] + done / len(STEPS)),
+    )
+
+
+def _first_alert(answers: Iterator[Mapping[str, Any]]) -> Mapping[str, Any]:
+    deadline = time.monotonic() + PATIENCE_S
+    for answer in answers:
+        if answer["alert"]:
+            return answer
+        if time.monotonic() > deadline:
+            break
+    raise DemoError(
+        f"expected an alert within {PATIENCE_S:.0f} s of the stream, found none; "
+        "try another seed, or a larger city"
+    )
+
+
+def _tell_addresses(
+    console: Console, service: Running, trained: TrainedRun, alert: Mapping[str, Any]
+) -> None:
+    event = json.dumps({**alert["event"], "event_id": "try-1"}, ensure_ascii=False)
+    lines = (
+        "",
+        "[bold]Open[/]",
+        f"  the API and its description   {service.url}/",
+        f"  the model's card              {service.url}/v1/model",
+        f"  this decision, recomputed     {service.url}/v1/decisions/{alert['event_id']}",
+        f"  metrics                       {service.url}/metrics",
+        f"  the model bundle              {trained.bundle}",
+        "",
+        "[bold]Ask[/] for an explained score:",
+    )
+    console.print("\n".join(lines), highlight=False)
+    console.print(
+        f"curl -s '{service.url}/v1/fraud/score?explain=true' "
+        f"-H 'Content-Type: application/json' -d '{event}'",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
+    console.print("\nThe simulated city goes on; alerts follow. Ctrl-C stops everything.\n")
+
+
+def _go_on(answers: Iterator[Mapping[str, Any]], console: Console) -> None:
+    for answer in answers:
+        if answer["alert"]:
+            console.print(alert_line(answer))

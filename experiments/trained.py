@@ -1,0 +1,29 @@
+"""What a training run came to, as the command line prints it: model beside rules."""
+
+from experiments.result import Result
+from training.fit import TrainedRun
+
+__all__ = ["trained"]
+
+
+def trained(run: TrainedRun) -> Result:
+    """Lay out a run's figures with their 95 % intervals, the rule baselines beside them."""
+    rivals = list(run.baselines)
+    rows = [
+        (name, str(interval), *(str(run.baselines[rule][name]) for rule in rivals))
+        for name, interval in run.figures.items()
+    ]
+    return Result(
+        title=f"model {run.version[:12]}, judged on the days after its training",
+        columns=("figure (95 % interval)", "model", *rivals),
+        rows=rows,
+        figures={
+            "version": run.version,
+            "bundle": str(run.bundle),
+            "run_id": run.run_id,
+            "aliases": list(run.aliases),
+            "seconds": dict(run.seconds),
+            **{name: interval.as_dict()["value"] for name, interval in run.figures.items()},
+        },
+        notes=(f"bundle {run.bundle}", f"aliases {', '.join(run.aliases) or 'none'}"),
+    )
