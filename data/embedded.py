@@ -57,8 +57,8 @@ class Server:
         Account to run under; None for ours.
     stop
         Signal that ends it in good order.
-    pid
-        File that holds its process id in the first line.
+    pids
+        Files that hold its process id in the first line, and keep a second one from starting.
     answers
         Whether it serves requests now.
     prepare
@@ -70,7 +70,7 @@ class Server:
     command: tuple[str, ...]
     tenant: Tenant | None
     stop: signal.Signals
-    pid: Path
+    pids: tuple[Path, ...]
     answers: Callable[[], bool]
     prepare: Callable[[], None]
 
@@ -210,7 +210,7 @@ def _leave(server: Server, users: IO[str]) -> bool:
 
 
 def _stop(server: Server) -> None:
-    pid = _pid(server)
+    pid = _pid(server.pids[0])
     if pid is None or not _runs(pid, server):
         return
     os.kill(pid, server.stop)
@@ -223,17 +223,18 @@ def _stop(server: Server) -> None:
 
 
 def _forget_stale(server: Server, deadline: float) -> None:
-    """Wait for a server that is coming or going; drop the pid file of one that is gone."""
-    while (pid := _pid(server)) is not None and _runs(pid, server):
-        if server.answers() or time.monotonic() > deadline:
-            return
-        time.sleep(0.05)
-    server.pid.unlink(missing_ok=True)
+    """Wait for a server that is coming or going; drop the pid files of one that is gone."""
+    for file in server.pids:
+        while (pid := _pid(file)) is not None and _runs(pid, server):
+            if server.answers() or time.monotonic() > deadline:
+                return
+            time.sleep(0.05)
+        file.unlink(missing_ok=True)
 
 
-def _pid(server: Server) -> int | None:
+def _pid(file: Path) -> int | None:
     try:
-        return int(server.pid.read_text().splitlines()[0])
+        return int(file.read_text().splitlines()[0])
     except (FileNotFoundError, IndexError, ValueError):
         return None
 

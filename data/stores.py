@@ -126,7 +126,7 @@ def _valkey(home: Path) -> Server:
         command=(str(programs[0]), "--unixsocket", str(path), *options),
         tenant=None,
         stop=signal.SIGTERM,
-        pid=pid,
+        pids=(pid,),
         answers=partial(_pong, path),
         prepare=partial(own_folder, folder),
     )
@@ -172,7 +172,7 @@ def _postgres(home: Path, tenant: Tenant | None) -> Server:
         command=command + tuple(part for option in options for part in ("-c", option)),
         tenant=tenant,
         stop=signal.SIGINT,
-        pid=data / "postmaster.pid",
+        pids=(data / "postmaster.pid", folder / ".s.PGSQL.5432.lock"),
         answers=partial(_accepts, folder),
         prepare=partial(_prepare, data, folder, tenant),
     )
