@@ -10,10 +10,10 @@ from models.card import Card, Metric
 from models.fraud import FraudModel, fraud_recipe
 from models.norms import Norms
 from models.policy import Advice, Channel, Level, Policy, standard_levels
-from models.record import Record
 from models.scam_type import ScamTypeModel
 from models.signing import PublicKey, Signer
 from models.stage import StageModel
+from models.track_record import TrackRecord
 from models.trees import ModelError, Recipe, Rows, Trees
 
 __all__ = [
@@ -32,11 +32,11 @@ __all__ = [
     "Policy",
     "PublicKey",
     "Recipe",
-    "Record",
     "Rows",
     "ScamTypeModel",
     "Signer",
     "StageModel",
+    "TrackRecord",
     "Trees",
     "fraud_recipe",
     "load",

@@ -28,10 +28,10 @@ from models.directions import direction
 from models.fraud import FraudModel
 from models.norms import Norms
 from models.policy import Policy
-from models.record import Record
 from models.scam_type import ScamTypeModel
 from models.signing import PublicKey, Signer
 from models.stage import StageModel
+from models.track_record import TrackRecord
 from models.trees import Trees
 
 __all__ = ["Bundle", "BundleError", "Parts", "load", "write"]
@@ -47,8 +47,8 @@ FILES = (
     "features.json",
     "norms.json",
     "policy.json",
-    "record.json",
     "temperatures.json",
+    "track_record.json",
 )
 MANIFEST_BYTES = 64 * 1024
 SIGNATURE_BYTES = 1024
@@ -76,7 +76,7 @@ class Parts:
     norms: Norms
     features: FeatureSet
     card: Card
-    record: Record = field(default_factory=Record)
+    track_record: TrackRecord = field(default_factory=TrackRecord)
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class Bundle:
     names: tuple[str, ...]
     features_digest: str
     version: str
-    record: Record
+    track_record: TrackRecord
 
     @property
     def calibration(self) -> Calibration:
@@ -213,7 +213,7 @@ def _contents(parts: Parts) -> dict[str, bytes]:
         "features.json": _features_text(parts),
         "norms.json": parts.norms.to_text(),
         "policy.json": parts.policy.to_text(),
-        "record.json": parts.record.to_text(),
+        "track_record.json": parts.track_record.to_text(),
         "temperatures.json": json.dumps(temperatures) + "\n",
     }
     return {name: texts[name].encode() for name in sorted(texts)}
@@ -403,5 +403,5 @@ def _opened(contents: Mapping[str, bytes], version: str) -> Bundle:
         names=tuple(feature["name"] for feature in features["features"]),
         features_digest=features["digest"],
         version=version,
-        record=Record.from_text(text["record.json"]),
+        track_record=TrackRecord.from_text(text["track_record.json"]),
     )

@@ -61,7 +61,7 @@ class Reason:
     check_zh, check_en : str
         Where to check that in half a minute.
     right, warned : int
-        Of the warnings it led lately, how many were fraud (`models.record`); 0 if not known.
+        Of the warnings it led lately, how many were fraud (`models.track_record`); 0 if not known.
     """
 
     feature: str

@@ -14,6 +14,7 @@ from data.events import AppActivity, Call, Lead, Sms, Transfer
 
 __all__ = [
     "MAX_EVENTS",
+    "MAX_EXPLAINED",
     "Batch",
     "BatchAnswer",
     "BatchBody",
@@ -38,6 +39,7 @@ __all__ = [
 ]
 
 MAX_EVENTS = 1_000
+MAX_EXPLAINED = 100  # explaining costs 80 to 250 times a score
 
 Scored = Annotated[Call | Sms | AppActivity | Transfer | Lead, Field(discriminator="kind")]
 """Any event that gets a score; a report is a label and goes to ``/v1/reports``."""
@@ -96,6 +98,10 @@ class Reason(_Answer):
     clears_en: str
     check_zh: str = Field(description="where to check that in half a minute")
     check_en: str
+    right: int = Field(0, ge=0, description="of the `warned`, how many were fraud")
+    warned: int = Field(
+        0, ge=0, description="warnings this kind of reason led lately; 0: not known"
+    )
 
 
 class Channel(_Answer):
@@ -294,7 +300,9 @@ class BatchBody(BaseModel):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     events: Annotated[Sequence[Scored], Field(min_length=1, max_length=MAX_EVENTS)]
-    explain: bool = Field(False, description="explain every event, not only alerts")
+    explain: bool = Field(
+        False, description=f"explain every event, not only alerts; at most {MAX_EXPLAINED} events"
+    )
 
 
 class Batch(_Body):

@@ -128,7 +128,8 @@ class Judge:
     def _reasons(self, seen: Seen) -> tuple[contracts.Reason, ...]:
         added = self.bundle.fraud.contributions(seen.values[np.newaxis])[0]
         found = reasons_of(seen.values, added, seen.kind, self.features, self.bundle.norms)
-        return tuple(contracts.Reason(**asdict(reason)) for reason in found)
+        known = self.bundle.track_record.attach(found, self.features)
+        return tuple(contracts.Reason(**asdict(reason)) for reason in known)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -34,6 +34,7 @@ from models.policy import Policy, standard_levels
 from models.scam_type import ScamTypeModel
 from models.signing import Signer
 from models.stage import StageModel
+from models.track_record import TrackRecord
 from models.trees import Rows
 from training.datasets import PARTS, Dataset, DatasetConfig, Part, build
 from training.evaluation import Judged, evaluate, groups
@@ -146,6 +147,7 @@ class Fitted:
     stage: StageModel
     policy: Policy
     norms: Norms
+    track_record: TrackRecord
     search: SearchResult
 
     @property
@@ -325,6 +327,7 @@ def fit_models(
             stage=_classes(StageModel, dataset, "stage"),
             policy=policy,
             norms=Norms.fit(dataset.train.X[harmless], kinds[harmless], dataset.names),
+            track_record=_track_record(dataset, fraud, policy, config),
             search=found,
         )
 
@@ -338,6 +341,17 @@ def _policy(dataset: Dataset, fraud: FraudModel, config: TrainingConfig) -> Poli
         standard_levels(config.per_day),
         share=dataset.share["calibrate"],
     )
+
+
+def _track_record(
+    dataset: Dataset, fraud: FraudModel, policy: Policy, config: TrainingConfig
+) -> TrackRecord:
+    """How often each reason was right among the calibration days' warnings."""
+    later = dataset.calibrate
+    warned = later.take(fraud.score(later.X) >= policy.threshold)
+    if len(warned) == 0:
+        return TrackRecord()
+    return TrackRecord.fit(fraud.contributions(warned.X), warned.y, config.features)
 
 
 def _classes(model: type[Classes], dataset: Dataset, label: str) -> Classes:
@@ -428,6 +442,7 @@ class _Outcome:
             norms=fitted.norms,
             features=self.config.features,
             card=self.card(),
+            track_record=fitted.track_record,
         )
 
     def card(self) -> Card:

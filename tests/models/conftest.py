@@ -12,10 +12,10 @@ from models.directions import directions
 from models.fraud import FraudModel, fraud_recipe
 from models.norms import Norms
 from models.policy import Policy, standard_levels
-from models.record import Record
 from models.scam_type import ScamTypeModel
 from models.signing import Signer
 from models.stage import StageModel
+from models.track_record import TrackRecord
 from models.trees import Floats, Rows
 
 FEATURES = FeatureSet(
@@ -90,7 +90,7 @@ def parts(city: City, later: City, fraud: FraudModel) -> Parts:
         norms=Norms.fit(city.X[city.y == 0], city.kind[city.y == 0], NAMES),
         features=FEATURES,
         card=Card("Fraud", "Warn.", "2026-01-01", metrics=(Metric("auc", 0.9, 0.8, 0.95),)),
-        record=Record.fit(fraud.contributions(later.X[:200]), later.y[:200], FEATURES),
+        track_record=TrackRecord.fit(fraud.contributions(later.X[:200]), later.y[:200], FEATURES),
     )
 
 

@@ -50,7 +50,7 @@ def test_everything_comes_back_to_the_same_bits(parts, signer, pristine, later) 
         parts.fraud.calibration,
     )
     assert np.array_equal(found.norms.values, parts.norms.values, equal_nan=True)
-    assert found.record == parts.record
+    assert found.track_record == parts.track_record
     assert (found.names, found.features_digest) == (parts.features.names, parts.features.digest)
 
 

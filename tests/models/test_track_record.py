@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from models.reasons import Reason, explain, leading, topic
-from models.record import FEWEST, Record
+from models.track_record import FEWEST, TrackRecord
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def test_topics_that_lead_are_counted(weights, features) -> None:
     y = np.array([1, 1, 0, 1, 0, 0, 0, -1])
     amount, reports = topic(features.specs[1]), topic(features.specs[3])
     assert leading(weights[0], features) == (reports, amount)
-    assert Record.fit(weights, y, features).counts == {reports: (2, 3), amount: (3, 7)}
+    assert TrackRecord.fit(weights, y, features).counts == {reports: (2, 3), amount: (3, 7)}
 
 
 def test_only_the_first_three_lead(features) -> None:
@@ -36,7 +36,7 @@ def told(row: np.ndarray, parts) -> tuple[Reason, ...]:
 
 
 def test_a_reason_says_how_often_it_was_right(weights, parts, features) -> None:
-    record = Record.fit(weights, np.array([1, 1, 0, 1, 0, 0, 0, 0]), features)
+    record = TrackRecord.fit(weights, np.array([1, 1, 0, 1, 0, 0, 0, 0]), features)
     reports, amount = record.attach(told(weights[0], parts), features)
     assert amount.en.endswith(
         "of what raised the score; right in 3 of the 8 warnings it led lately."
@@ -47,12 +47,12 @@ def test_a_reason_says_how_often_it_was_right(weights, parts, features) -> None:
 
 
 def test_what_lowers_a_score_leads_no_warning(weights, parts, features) -> None:
-    record = replace(Record(), counts={topic(features.specs[0]): (9, 9)})
+    record = replace(TrackRecord(), counts={topic(features.specs[0]): (9, 9)})
     lowering = told(np.array([-1.0, 0, 0, 0, 0, 0, 0]), parts)
     assert record.attach(lowering, features) == lowering
 
 
 def test_text_comes_back(weights, features) -> None:
-    record = Record.fit(weights, np.ones(8), features)
-    assert Record.from_text(record.to_text()) == record
-    assert Record.from_text(Record().to_text()) == Record()
+    record = TrackRecord.fit(weights, np.ones(8), features)
+    assert TrackRecord.from_text(record.to_text()) == record
+    assert TrackRecord.from_text(TrackRecord().to_text()) == TrackRecord()

@@ -11,13 +11,13 @@ from features.spec import FeatureSet
 from models.reasons import Reason, leading, topic
 from models.trees import Floats
 
-__all__ = ["Record"]
+__all__ = ["TrackRecord"]
 
 FEWEST = 5  # warnings below which a share would be luck
 
 
 @dataclass(frozen=True)
-class Record:
+class TrackRecord:
     """Counts by topic over the warnings of a slice of days whose labels are in.
 
     Parameters
@@ -27,14 +27,14 @@ class Record:
 
     Examples
     --------
-    >>> Record.from_text(Record({"event.amount.size": (3, 10)}).to_text()).counts
+    >>> TrackRecord.from_text(TrackRecord({"event.amount.size": (3, 10)}).to_text()).counts
     {'event.amount.size': (3, 10)}
     """
 
     counts: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
     @classmethod
-    def fit(cls, contributions: Floats, y: NDArray[Any], features: FeatureSet) -> "Record":
+    def fit(cls, contributions: Floats, y: NDArray[Any], features: FeatureSet) -> "TrackRecord":
         """Count over warned events of a slice later than any the trees learnt from.
 
         Parameters
@@ -62,7 +62,7 @@ class Record:
         return "{\n" + ",\n".join(lines) + "\n}\n"
 
     @classmethod
-    def from_text(cls, text: str) -> "Record":
+    def from_text(cls, text: str) -> "TrackRecord":
         """Read `to_text` back."""
         return cls({name: (right, warned) for name, (right, warned) in json.loads(text).items()})
 
