@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from serving.contracts import MAX_EVENTS
+from serving.contracts import MAX_EVENTS, MAX_EXPLAINED
 from serving.problems import Problem
 
 __all__ = ["Record", "as_batch", "as_event", "as_many", "as_report"]
@@ -87,10 +87,10 @@ def as_batch(body: bytes) -> tuple[list[Any], bool]:
     events = found.get("events")
     if not isinstance(events, list):
         raise _wrong("events", "a list of events", _kind(events), 'send {"events": [...]}')
-    return _counted(events, "events"), explain
+    return _counted(events, "events", MAX_EXPLAINED if explain else MAX_EVENTS), explain
 
 
-def _counted(records: list[Any], field: str) -> list[Any]:
-    if not 1 <= len(records) <= MAX_EVENTS:
-        raise _wrong(field, f"1 to {MAX_EVENTS} events", str(len(records)), "split the batch")
+def _counted(records: list[Any], field: str, most: int = MAX_EVENTS) -> list[Any]:
+    if not 1 <= len(records) <= most:
+        raise _wrong(field, f"1 to {most} events", str(len(records)), "split the batch")
     return records

@@ -213,7 +213,7 @@ class Scorer:
             seen = await self.state.observe(events)
         except StateAway as error:
             return await self._postpone(events, error, scored=True)
-        decisions = self.judge.decide(seen, explain=explain)
+        decisions = await self._judged(seen, explain=explain)
         await self.ledger.write(
             [
                 Entry(_logged(event, one), decision_row(event, one, decision, self.judge))
@@ -228,6 +228,12 @@ class Scorer:
         again = [event for event, one in zip(events, seen, strict=True) if one.repeated]
         # somebody saw it before us: whichever of us was recorded is the answer
         return made | (await self._recorded(again) if again else {})
+
+    async def _judged(self, seen: Sequence[Seen], *, explain: bool) -> list[contracts.Decision]:
+        """One event is judged here and now; many, in a thread, so that others are not kept."""
+        if len(seen) == 1:
+            return self.judge.decide(seen, explain=explain)
+        return await asyncio.to_thread(self.judge.decide, seen, explain=explain)
 
     async def _postpone(
         self, events: Sequence[Event], why: StateAway, *, scored: bool
@@ -288,7 +294,7 @@ class Scorer:
         known = await self.ledger.known([event.event_id for event, _ in waiting])
         fresh = {each[0].event_id: each for each in waiting if each[0].event_id not in known}
         seen = await self.state.observe([event for event, _ in fresh.values()])
-        decisions = self.judge.decide(seen, explain=False)
+        decisions = await self._judged(seen, explain=False)
         entries = [
             Entry(
                 _logged(event, one),

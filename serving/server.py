@@ -25,17 +25,19 @@ import psutil  # type: ignore[import-untyped]
 from sqlalchemy.exc import SQLAlchemyError
 from valkey.exceptions import ValkeyError
 
-from data.database import upgrade
+from data.database import connect, upgrade
 from data.settings import Settings
 from data.stores import StoreError, open_database, open_valkey
+from features import FRAUD_FEATURES
 from serving.recovery import is_whole, recover
+from serving.shelf import Shelf
 
 __all__ = ["Place", "Running", "ServerError", "running", "serve", "stopped_by_signals"]
 
 ROOT = Path(__file__).resolve().parent.parent
 READY_S = 180.0
 STOP_S = 20.0
-WATCH_S = 0.5
+WATCH_S = 1.0
 
 _FAILED = "Application startup failed"  # uvicorn's words; BentoML would try for ever
 
@@ -124,14 +126,19 @@ def running(
 
     Raises
     ------
+    BundleError
+        If there is no bundle, or it must not be used.
+    StoreError
+        If a store cannot be reached or started.
     ServerError
         If the service does not become ready; the end of its log is in the message.
     """
     place = place or Place()
     tell = progress or _silent
     with ExitStack() as stack:
-        tell("starting PostgreSQL and Valkey", 0.0)
-        asked = settings
+        tell("checking the model bundle", 0.0)
+        asked = replace(settings, bundle=_verified(settings))
+        tell("starting PostgreSQL and Valkey", 0.1)
         database = stack.enter_context(open_database(asked))
         valkey = stack.enter_context(open_valkey(asked))
         settings = replace(asked, database_url=database, valkey_url=valkey)
@@ -186,6 +193,13 @@ class _Stopped(BaseException):
     """A signal asked for the end."""
 
 
+def _verified(settings: Settings) -> Path:
+    """The bundle to serve, opened once in a process that may die; workers check it again."""
+    shelf = Shelf.of(settings, FRAUD_FEATURES)
+    shelf.champion(try_first=True)
+    return shelf.bundle
+
+
 @contextmanager
 def _watched(asked: Settings, settings: Settings) -> Iterator[None]:
     """Start embedded stores again when they die, and rebuild feature state that was emptied."""
@@ -203,6 +217,7 @@ def _watch(asked: Settings, settings: Settings, ended: threading.Event) -> None:
     with ExitStack() as stack:
         while not ended.wait(WATCH_S):
             try:
+                connect(settings.database_url or "").dispose()
                 if not is_whole(settings):
                     recover(settings, progress=_silent)
             except ValkeyError:

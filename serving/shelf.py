@@ -31,7 +31,7 @@ class Shelf:
     """
 
     def __init__(self, bundle: Path, public_key: Path, features: FeatureSet) -> None:
-        self._bundle = bundle.resolve()
+        self.bundle = bundle.resolve()
         self._public_key = public_key
         self._features = features
         self._older = lru_cache(maxsize=2)(self._find)
@@ -56,14 +56,14 @@ class Shelf:
         BundleError
             If the bundle is damaged, not signed by the key, or of other features.
         """
-        return self._open(self._bundle, try_first=try_first)
+        return self._open(self.bundle, try_first=try_first)
 
     def version(self, version: str) -> Judge | None:
         """The judge of an earlier version, None where its bundle is gone or refused."""
         return self._older(version)
 
     def _find(self, version: str) -> Judge | None:
-        for manifest in sorted(self._bundle.parent.glob(f"*/{MANIFEST}")):
+        for manifest in sorted(self.bundle.parent.glob(f"*/{MANIFEST}")):
             digest = hashlib.sha256(manifest.read_bytes()).hexdigest()
             if digest.startswith(version):
                 try:
