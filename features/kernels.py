@@ -29,7 +29,9 @@ __all__ = [
     "Touches",
     "link",
     "members",
+    "note",
     "relate",
+    "reset",
     "scan",
     "sort_by_key",
     "surprises",
@@ -131,8 +133,8 @@ def sort_by_key(keys: Array, order: Array, size: int) -> Any:
 
 @numba.njit(nogil=True, cache=True)
 def relate(touches: Touches, bits: Array, out: Any, part: Any) -> None:
-    """For runs of one relation: what is new, first seen when, and who holds each distinct unit."""
-    new, first, hold = out
+    """For runs of one relation: what is new, first seen when, who holds each distinct unit."""
+    new, first, hold, last = out
     holder = np.empty(len(bits), np.int64)
     held_at = np.empty(len(bits), np.int64)
     for run in range(part[0], part[1]):
@@ -152,6 +154,9 @@ def relate(touches: Touches, bits: Array, out: Any, part: Any) -> None:
             if touches.mask[i] & USED:
                 used = now
                 begun = at if begun < 0 else min(begun, at)
+        for d in range(len(bits)):
+            if holder[d] >= 0:
+                last[d, holder[d]] = 1
 
 
 @numba.njit(nogil=True, cache=True)
@@ -173,17 +178,17 @@ def surprises(touches: Touches, bit: int, values: Array, found: Array) -> None:
 
 
 @numba.njit(nogil=True, cache=True)
-def members(touches: Touches, facts: Any, counts: Array, found: Any) -> None:
+def members(touches: Touches, facts: Any, counts: Array, found: Any, rings: Any) -> None:
     """For each transfer, the counterparts in its subscriber's ring (`features.links`).
 
     Counts them into `counts` (n,) where `found` is empty; else fills its rows and members, of which
-    ``counts`` then says where each transfer's begin.
+    ``counts`` then says where each transfer's begin. Rings (runs, RING) and their fill are kept.
     """
     counterpart, reaches, asks = facts
     rows, keys = found
-    ring, ring_at = np.empty(RING, np.int64), np.empty(RING, np.int64)
     for run in range(len(touches.starts) - 1):
         used, held = np.int64(-1), 0
+        ring, ring_at = rings[0][run], rings[1][run]
         for i in range(touches.starts[run], touches.starts[run + 1]):
             now, row = touches.now[i], touches.row[i]
             if used < 0 or now // DAY - IDLE > used // DAY:
@@ -201,6 +206,7 @@ def members(touches: Touches, facts: Any, counts: Array, found: Any) -> None:
                     counts[row] = place
             if reaches[row]:
                 held = _enter(ring, ring_at, held, counterpart[row], touches.at[i])
+        rings[2][run] = held
 
 
 @numba.njit(nogil=True, cache=True)
@@ -222,11 +228,15 @@ def _enter(ring, ring_at, held, key, at):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True, cache=True)
-def link(touches: Touches, subscriber: Array, joins: Array, others: Array) -> None:
-    """For runs of one link (member, payee): how many other subscribers paid before."""
-    known = np.empty(KNOWN_PAYERS, np.int64)
+def link(touches: Touches, facts: Any, others: Array, payers: Any) -> None:
+    """For runs of one link (member, payee): how many other subscribers paid before.
+
+    Keeps each run's known payers (runs, KNOWN_PAYERS), their number, and when it last was joined.
+    """
+    subscriber, joins = facts
     for run in range(len(touches.starts) - 1):
         used, held = np.int64(-1), 0
+        known = payers[0][run]
         for i in range(touches.starts[run], touches.starts[run + 1]):
             now, row = touches.now[i], touches.row[i]
             if used < 0 or now // DAY - IDLE > used // DAY:
@@ -243,6 +253,7 @@ def link(touches: Touches, subscriber: Array, joins: Array, others: Array) -> No
                 if not seen and held < KNOWN_PAYERS:
                     known[held] = subscriber[row]
                     held += 1
+        payers[1][run], payers[2][run] = held, used
 
 
 @numba.njit(nogil=True, cache=True)
@@ -276,7 +287,7 @@ def _scan_key(recipe, touches, facts, roles, scratch, run):  # type: ignore[no-u
     for i in range(begin, end):
         now = touches.now[i]
         if used < 0 or now // DAY - IDLE > used // DAY:
-            _reset(recipe, scratch.scalar)
+            reset(recipe, scratch.scalar)
         _expire(recipe, touches, facts, scratch, (begin, end, i, order))
         if touches.out[i] >= 0:
             if touches.role[i] == 0:
@@ -285,7 +296,7 @@ def _scan_key(recipe, touches, facts, roles, scratch, run):  # type: ignore[no-u
                 _read(recipe, roles[1], touches, facts, scratch, i)
         if touches.mask[i] != 0:
             _add(recipe, touches, facts, scratch, i)
-            _note(recipe, touches, facts, scratch.scalar, i)
+            note(recipe, touches, facts.values, scratch.scalar, i)
             if touches.mask[i] & USED:
                 used = now
 
@@ -300,7 +311,7 @@ def _by_time(at):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True, cache=True)
-def _reset(recipe, scalar):  # type: ignore[no-untyped-def]
+def reset(recipe, scalar):  # type: ignore[no-untyped-def]
     for q in range(len(scalar)):
         scalar[q] = 0 if recipe.scalar_op[q] >= LIFE_COUNT else -1
 
@@ -429,14 +440,14 @@ def _raise(recipe, scratch, a, at, value):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True, cache=True)
-def _note(recipe, touches, facts, scalar, i):  # type: ignore[no-untyped-def]
+def note(recipe, touches, values, scalar, i):  # type: ignore[no-untyped-def]
     """Keep first, last, the chain of app then call, and the totals of the key's life."""
     mask, at = touches.mask[i], touches.at[i]
     for q in range(len(scalar)):
         if not mask >> recipe.scalar_bit[q] & 1:
             continue
         op = recipe.scalar_op[q]
-        value = facts.values[touches.row[i], recipe.scalar_value[q]]
+        value = values[touches.row[i], recipe.scalar_value[q]]
         if op == FIRST:
             scalar[q] = at if scalar[q] < 0 else min(scalar[q], at)
         elif op == LAST:

@@ -46,6 +46,7 @@ class LineRatio:
         unit = left.unit if self.how == "minus" else "1"
         return LineColumn(
             f"{self.left}.{self.how}.{self.right}",
+            left.topic,
             unit,
             zh.format(left.zh, right.zh),
             en.format(left.en, right.en),

@@ -44,7 +44,6 @@ NEIGHBOUR_COLUMNS = (
     "arpu_mean",
 )
 """Columns looked at in neighbours: habits of calling, texting, paying, and the line's age."""
-PRIOR_NEIGHBOURS = 2.0  # labelled neighbours the overall share of suspects counts as
 
 
 class LineTableError(ValueError):
@@ -103,7 +102,9 @@ def own_features(lines: pd.DataFrame) -> LineVectors:
     return own + LineVectors((UNKNOWN,), unknown[:, None])
 
 
-UNKNOWN = LineColumn("unknown.count", "columns", "缺失的指标数", "columns with no record")
+UNKNOWN = LineColumn(
+    "unknown.count", "records", "columns", "缺失的指标数", "columns with no record"
+)
 
 
 def ratio_features(own: LineVectors) -> LineVectors:
@@ -157,8 +158,11 @@ class Neighbours:
 
     @cached_property
     def paths(self) -> sp.csr_array:
-        """How many lines two lines have in common."""
-        return sp.csr_array(self.matrix @ self.matrix)
+        """How many contacts two different lines have in common."""
+        found = sp.csr_array(self.matrix @ self.matrix)
+        found.setdiag(0)
+        found.eliminate_zeros()
+        return found
 
     def mean(self, values: Floats) -> Floats:
         """Mean over neighbours whose value is known; NaN where there is none.
@@ -224,29 +228,43 @@ def _structure(neighbours: Neighbours) -> LineVectors:
 
 STRUCTURE = (
     LineColumn(
-        "graph.degree", "lines", "通话网络中的联系号码数", "lines in the table it talked to"
+        "graph.degree",
+        "contacts",
+        "lines",
+        "通话网络中的联系号码数",
+        "lines in the table it talked to",
     ),
     LineColumn(
         "graph.clustering",
+        "contacts",
         "share",
         "联系号码彼此通话的比例",
         "share of those that talk to each other",
     ),
-    LineColumn("graph.two_hop_reach", "lines", "两步内可达号码数", "lines within two calls"),
+    LineColumn(
+        "graph.two_hop_reach",
+        "contacts",
+        "lines",
+        "有共同联系人的号码数",
+        "other lines that share a contact with it",
+    ),
     LineColumn(
         "graph.neighbours_degree.mean",
+        "contacts",
         "lines",
         "联系号码的平均联系数",
         "its contacts' own contacts, mean",
     ),
     LineColumn(
         "graph.neighbours_degree.median",
+        "contacts",
         "lines",
         "联系号码的联系数中位数",
         "its contacts' own contacts, median",
     ),
     LineColumn(
         "graph.neighbours_degree.max",
+        "contacts",
         "lines",
         "联系号码的最大联系数",
         "its contacts' own contacts, most",
@@ -271,8 +289,8 @@ def _habits(own: LineVectors, neighbours: Neighbours) -> LineVectors:
         _about(
             columns,
             "two_hop_mean",
-            "两步联系号码的平均值：",
-            "mean two calls away: ",
+            "联系号码的联系号码平均值：",
+            "its contacts' contacts, mean: ",
             neighbours.mean(once),
         ),
         LineVectors((NEIGHBOURS_UNKNOWN,), neighbours.mean(unknown)[:, None]),
@@ -285,6 +303,7 @@ def _habits(own: LineVectors, neighbours: Neighbours) -> LineVectors:
 
 NEIGHBOURS_UNKNOWN = LineColumn(
     "neighbours.unknown.share",
+    "contacts",
     "share",
     "联系号码中资料不全的比例",
     "share of its contacts with gaps in their records",
@@ -295,16 +314,20 @@ def _about(
     columns: Sequence[LineColumn], what: str, zh: str, en: str, values: Floats
 ) -> LineVectors:
     said = tuple(
-        replace(c, name=f"neighbours.{c.name}.{what}", zh=zh + c.zh, en=en + c.en) for c in columns
+        replace(c, topic="contacts", name=f"neighbours.{c.name}.{what}", zh=zh + c.zh, en=en + c.en)
+        for c in columns
     )
     return LineVectors(said, values)
 
 
-def label_features(neighbours: Neighbours, y: NDArray[Any], known: Bools) -> LineVectors:
-    """What the known labels around a line say; its own label is never among them.
+def label_features(
+    neighbours: Neighbours, y: NDArray[Any], known: Bools, fold: NDArray[Any]
+) -> LineVectors:
+    """What the known labels around a line say, its own fold's labels hidden from it.
 
-    Paths of two calls that come back to the line are taken out, so the value of a row does not
-    change when that row's own label does. Every other use of a label is as for a line to come.
+    A label enters no vector of its own fold, the line's own least of all. Leaving out only its own
+    would not do: among lines with the same contacts, the suspects' shares would then be lower by
+    exactly one label, which trees find.
 
     Parameters
     ----------
@@ -313,46 +336,53 @@ def label_features(neighbours: Neighbours, y: NDArray[Any], known: Bools) -> Lin
     y : array (n,)
         1 for a suspect's line; values where `known` is false are not read.
     known : bool array (n,)
-        Labels that may be used: the training part's, or without the fold to be scored.
+        Labels that may be used: the training part's.
+    fold : int array (n,)
+        Part each line belongs to; drawn without looking at labels. A line whose label is not known
+        sees every known one, as a line to come does.
 
     Examples
     --------
     >>> chain = Neighbours(sp.csr_array(np.array([[0, 1, 0], [0, 0, 1], [0, 0, 0]])))
-    >>> found = label_features(chain, np.array([1, 0, 9]), np.array([True, True, False]))
-    >>> found.X[:, 0]
-    array([1., 1., 1.])
+    >>> known = np.array([True, True, False])
+    >>> label_features(chain, np.array([1, 0, 9]), known, np.array([0, 1, 2])).X[:, 0].round(2)
+    array([0.33, 0.67, 0.33])
     """
-    known_f = known.astype(np.float64)
-    suspect = np.where(known, y == 1, False).astype(np.float64)
-    prior = suspect.sum() / max(known_f.sum(), 1.0)
-    labelled, bad = neighbours.matrix @ known_f, neighbours.matrix @ suspect
-    twice_known = neighbours.paths @ known_f - neighbours.degree * known_f
-    twice_bad = neighbours.paths @ suspect - neighbours.degree * suspect
-    values = np.column_stack(
-        [labelled, _shrunk(bad, labelled, prior), _shrunk(twice_bad, twice_known, prior)]
-    )
-    return LineVectors(KNOWN, values)
+    found = _shares(neighbours, y, known)
+    for part in np.unique(fold[known]):
+        hidden = known & (fold == part)
+        found[hidden] = _shares(neighbours, y, known & ~hidden)[hidden]
+    return LineVectors(KNOWN, found)
 
 
 KNOWN = (
-    LineColumn("known.neighbours", "lines", "已标记的联系号码数", "contacts already judged"),
     LineColumn(
         "known.suspect_share",
+        "contacts",
         "share",
         "已标记联系号码中涉诈的比例",
         "share of its judged contacts that were suspects",
     ),
     LineColumn(
         "known.two_hop_suspect_share",
+        "contacts",
         "share",
-        "两步内已标记号码中涉诈的比例",
-        "share of judged lines two calls away that were suspects",
+        "共同联系人相连的已标记号码中涉诈的比例",
+        "share of judged lines with a contact in common that were suspects",
     ),
 )
 
 
-def _shrunk(bad: Floats, labelled: Floats, prior: float) -> Floats:
-    share: Floats = (bad + PRIOR_NEIGHBOURS * prior) / (labelled + PRIOR_NEIGHBOURS)
+def _shares(neighbours: Neighbours, y: NDArray[Any], seen: Bools) -> Floats:
+    judged = np.where(seen, 1.0, 0.0)
+    suspect = np.where(seen & (y == 1), 1.0, 0.0)
+    around = (neighbours.matrix, neighbours.paths)
+    return np.column_stack([_shrunk(near @ suspect, near @ judged) for near in around])
+
+
+def _shrunk(suspects: Floats, judged: Floats) -> Floats:
+    """Laplace's rule: a half where nothing is known, and no label needed to say so."""
+    share: Floats = (suspects + 1.0) / (judged + 2.0)
     return share
 
 

@@ -56,11 +56,11 @@ local function lay_out_state(state)
     filed(state.scalars_by, item.bit, { number + 1, item.op, item.value + 1, item.link + 2 })
   end
   place = place + #state.scalars
+  for _, span in ipairs(state.spans) do place = lay_out(span, place) end
   if state.has_ring then
     state.ring = place
     place = place + 1
   end
-  for _, span in ipairs(state.spans) do place = lay_out(span, place) end
   state.size = place - 1
   state.blank = { -1 }
   for k = 2, state.size do state.blank[k] = 0 end
@@ -638,5 +638,12 @@ local function read(_, args)
   return struct.pack('<' .. string.rep('d', #ints), unpack(ints))
 end
 
+-- Put back states made in bulk: pairs of key and packed state.
+local function restore(_, args)
+  for k = 1, #args, 2 do server.call('SET', PREFIX .. args[k], args[k + 1], 'EX', STATE_S) end
+  return #args / 2
+end
+
 server.register_function('@LIBRARY@_observe', observe)
+server.register_function('@LIBRARY@_restore', restore)
 server.register_function { function_name = '@LIBRARY@_read', callback = read, flags = { 'no-writes' } }

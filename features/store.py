@@ -8,6 +8,9 @@ answers with raw integers; `features.plan.Plan.finish` turns them into the vecto
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,7 +40,7 @@ from features.row import NAMESPACE_OF_KIND, EventRow
 from features.spec import FeatureSet
 from features.streams import KINDS, STREAMS
 
-__all__ = ["LiveState", "LiveStateSync", "Vector"]
+__all__ = ["Batch", "Codec", "LiveState", "LiveStateSync", "Vector", "spread"]
 
 Ints = NDArray[np.int64]
 OPS: Final = {"count": 0, "sum": 1, "square": 2, "max": 3, "distinct": 4}
@@ -53,6 +56,7 @@ read, by the event's clock; this only bounds memory, and is longer than any wind
 RETRY_S = 6 * 3_600
 """How long the answer to an event is kept for a retry; older repeats are the database's to catch."""
 BATCH = 512
+STATES_PER_CALL = 500
 HEAD = 3  # repeated, seq, now
 CIRCUMSTANCE_FIELDS = ("surprise", "is_new", "new_device")
 LUA = Path(__file__).with_name("store.lua")
@@ -245,9 +249,33 @@ class LiveStateSync:
                 pipe.execute()
         pipe.execute()
 
-    def rebuild(self, table: pa.Table) -> int:
-        """Replace the state by that after `table`, the whole history in order of arrival."""
+    def rebuild(self, table: pa.Table, threads: int = 2) -> int:
+        """Replace the state by that after `table`, the whole history.
+
+        Parameters
+        ----------
+        table : Table
+            Events in `data.tables.EVENT_SCHEMA`.
+        threads : int
+            Workers of the bulk engine; without numba the events are observed one by one.
+
+        Returns
+        -------
+        int
+            The position reached.
+        """
         self.clear()
+        if find_spec("numba") is None:
+            return self._replay(table)
+        states = import_module("features.rebuild").final_states(
+            table, self.codec.features, zone=self.codec.zone, threads=threads
+        )
+        self.load()
+        for part in _in_batches(states, STATES_PER_CALL):
+            self.client.fcall(f"{self.codec.library}_restore", 0, *part)
+        return self.position()
+
+    def _replay(self, table: pa.Table) -> int:
         for start in range(0, table.num_rows, BATCH):
             self.observe_table(table.slice(start, BATCH))
         return self.position()
@@ -278,6 +306,13 @@ class LiveStateSync:
             if len(pipe) >= BATCH:
                 yield from pipe.execute()
         yield from pipe.execute()
+
+
+def _in_batches(states: Iterable[tuple[str, bytes]], size: int) -> Iterator[list[str | bytes]]:
+    """Keys and values of `size` states at a time, flat."""
+    rest = iter(states)
+    while part := list(islice(rest, size)):
+        yield [item for state in part for item in state]
 
 
 class LiveState:

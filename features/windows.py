@@ -7,6 +7,7 @@ many threads as asked; threads share nothing but the key they own, so their orde
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -17,10 +18,11 @@ from features.attributes import UNUSUAL_PERCENT
 from features.frame import Frame, Identities, in_order, without_repeats
 from features.kernels import Facts, Recipe, Role, Touches
 from features.keys import STATE_OF
-from features.links import HABITUAL_US
+from features.links import HABITUAL_US, KNOWN_PAYERS, RING
 from features.plan import (
     EVENT_FIELDS,
     REACH,
+    RELATIONS,
     VALUES,
     Accumulator,
     Plan,
@@ -32,7 +34,7 @@ from features.plan import (
 from features.spec import FeatureSet
 from features.streams import KINDS, STREAMS
 
-__all__ = ["Vectors", "bulk"]
+__all__ = ["Draft", "Job", "Vectors", "bulk", "recipe_of"]
 
 Ints = NDArray[np.int64]
 Progress = Callable[[float], None]
@@ -153,7 +155,7 @@ class Job:
         self.links: Links | None = None
 
     def run(self, progress: Progress) -> Vectors:
-        self._learn_circumstances()
+        self.learn_circumstances()
         X = np.empty((len(self.rows), len(self.plan.features)))
         own = self.frame.attributes(self.rows)
         self._fill_circumstances(own)
@@ -174,7 +176,7 @@ class Job:
             features=self.plan.features,
         )
 
-    def _learn_circumstances(self) -> None:
+    def learn_circumstances(self) -> None:
         """New pairs, new devices, unusual amounts, links: known before anything counts them."""
         needs = self.plan.needs
         if "surprise" in needs:
@@ -226,7 +228,7 @@ class Job:
         return follow, follow | bits["followed_shared"]
 
     def _members(self, habitual: NDArray[np.bool_]) -> "Links":
-        touches = self._sorted(self._plain(self.who.subscriber, len(self.who.subscribers)))
+        touches = self.sorted(self._plain(self.who.subscriber, len(self.who.subscribers)))
         reach = sum(1 << self.plan.streams.index(name) for name in REACH)
         known = self.who.counterpart >= 0
         facts = (
@@ -236,10 +238,18 @@ class Job:
         )
         counts = np.zeros(len(self.frame), dtype=np.int64)
         none = np.empty(0, np.int64)
-        kernels.members(touches, facts, counts, (none, none))
-        found = Links.empty(counts)
+        runs = len(touches.starts) - 1
+        rings = Rings(
+            touches.row[touches.starts[:-1]],
+            np.zeros((runs, RING), np.int64),
+            np.zeros((runs, RING), np.int64),
+            np.zeros(runs, np.int64),
+        )
+        kernels.members(touches, facts, counts, (none, none), rings[1:])
+        found = Links.empty(counts, rings)
         if len(found.rows):
-            kernels.members(touches, facts, found.begin.copy(), (found.rows, found.keys))
+            fill = (found.rows, found.keys)
+            kernels.members(touches, facts, found.begin.copy(), fill, rings[1:])
         return found
 
     def _others(self, found: "Links", habitual: NDArray[np.bool_]) -> Ints:
@@ -250,12 +260,21 @@ class Job:
         order = kernels.sort_by_key(found.keys, order, size)
         starts = _runs(found.keys[order], payee[order])
         touches = self._touches(starts, found.rows[order], order)
+        runs = len(starts) - 1
+        found.payers = Payers(
+            found.keys[order][starts[:-1]],
+            payee[order][starts[:-1]],
+            np.zeros((runs, KNOWN_PAYERS), np.int64),
+            np.zeros(runs, np.int64),
+            np.zeros(runs, np.int64),
+        )
         others = np.zeros(len(order), dtype=np.int64)
-        kernels.link(touches._replace(out=order), self.who.subscriber, ~habitual, others)
+        facts = (self.who.subscriber, ~habitual)
+        kernels.link(touches._replace(out=order), facts, others, found.payers[2:])
         return others
 
     def _learn_surprise(self) -> None:
-        touches = self._sorted(self._plain(self.who.subscriber, len(self.who.subscribers)))
+        touches = self.sorted(self._plain(self.who.subscriber, len(self.who.subscribers)))
         bit = self.plan.streams.index("transfer")
         kernels.surprises(touches, bit, self.values, self.values[:, 4])
 
@@ -272,7 +291,7 @@ class Job:
         )
         touches = self._touches(starts, pairs.rows[order], order)
         touches = touches._replace(mask=pairs.mask[order])
-        out = (found.new, found.first, found.hold)
+        out = (found.new, found.first, found.hold, found.last)
         self._in_parts(starts, lambda part: kernels.relate(touches, bits, out, part))
         return found
 
@@ -312,8 +331,8 @@ class Job:
         roles = [role for role in (*STATE_OF, "member") if role in state.columns]
         if not roles:
             return
-        touches = self._sorted(self._draft(state.name, roles))
-        relation = self._relation_of(state)
+        touches = self.sorted(self.draft(state.name, roles))
+        relation = self.relation_of(state)
         unit = np.zeros_like(relation.hold, np.int8)
         facts = Facts(self.values, relation.at(self.frame), relation.hold, unit)
         blocks = [self._block(state, role) for role in roles]
@@ -359,9 +378,9 @@ class Job:
         keys = self.who.counterpart if role == "pair" else self._keys(role)[0]
         return keys[self.rows] >= 0
 
-    def _draft(self, name: str, roles: Sequence[str]) -> Draft:
-        if name == "pair":
-            return self._pairs()
+    def draft(self, name: str, roles: Sequence[str]) -> Draft:
+        if name in RELATIONS:
+            return self._pairs(name)
         if name == "account":
             return self._accounts(roles)
         draft = self._plain(*self._keys(name))
@@ -387,16 +406,29 @@ class Job:
             size,
         )
 
-    def _pairs(self) -> Draft:
-        related = self.relations["pair"]
-        draft = self._plain(self.who.subscriber, 0)
-        draft = _taken(draft, np.searchsorted(draft.row, related.rows))
-        draft.relation = np.arange(len(related.rows))
+    def _pairs(self, name: str) -> Draft:
+        """Touches of a relation, links' included: those move only its scalars."""
+        related = self.relations.get(f"{name}+links") or self.relations[name]
+        normal = len(self.relations[name].rows)
+        rows = related.rows
+        mask = self.mask[rows]
+        if self.links and name == "pair":
+            mask[normal:] = self.links.mask
+        out = self.place[rows]
+        out[normal:] = -1
         runs = np.repeat(np.arange(len(related.starts) - 1), np.diff(related.starts))
-        draft.key = np.empty(len(runs), np.int64)
-        draft.key[related.order] = runs
-        draft.size = len(related.starts) - 1
-        return draft
+        key = np.empty(len(runs), np.int64)
+        key[related.order] = runs
+        draft = Draft(
+            rows,
+            key,
+            mask,
+            np.zeros(len(rows), np.int8),
+            out,
+            np.arange(len(rows)),
+            len(related.starts) - 1,
+        )
+        return _taken(draft, np.argsort(rows, kind="stable")) if len(rows) > normal else draft
 
     def _accounts(self, roles: Sequence[str]) -> Draft:
         """The payee's account is only read, and before the payer's is read and updated."""
@@ -438,14 +470,22 @@ class Job:
         )
         return _merged(draft, followers)
 
-    def _relation_of(self, state: StatePlan) -> "Related":
-        name = "holding" if state.name == "device" else "pair"
+    def other_keys(self, relation: str) -> Ints:
+        """For each touch of a relation the number of the key beside the subscriber's."""
+        keys = self.who.device if relation == "holding" else self.who.counterpart
+        found = keys[self.relations[relation].rows]
+        if relation == "pair" and self.links is not None:
+            return np.concatenate([found, self.links.keys])
+        return found
+
+    def relation_of(self, state: StatePlan) -> "Related":
+        name = "holding" if state.name in {"device", "holding"} else "pair"
         name = "pair+links" if name == "pair" and self.links else name
         return self.relations.get(name) or Related.empty(
             np.empty(0, np.int64), np.empty(0, np.int64), np.zeros(1, np.int64), 0
         )
 
-    def _sorted(self, draft: Draft) -> Touches:
+    def sorted(self, draft: Draft) -> Touches:
         order = kernels.sort_by_key(
             draft.key, np.arange(len(draft.key), dtype=np.int64), draft.size
         )
@@ -464,7 +504,7 @@ class Job:
     def _scan(
         self, state: StatePlan, touches: Touches, facts: Facts, blocks: Sequence[Role]
     ) -> None:
-        recipe = _recipe(state, self.plan)
+        recipe = recipe_of(state, self.plan)
         roles = (blocks[0], blocks[-1])
         self._in_parts(
             touches.starts, lambda part: kernels.scan(recipe, touches, facts, roles, part)
@@ -497,9 +537,28 @@ class Pairs:
     mask: Ints
 
 
+class Rings(NamedTuple):
+    """Subscribers' rings as the history leaves them: a row of each, members, times, fill."""
+
+    row: Ints
+    keys: Ints
+    at: Ints
+    fill: Ints
+
+
+class Payers(NamedTuple):
+    """Links as the history leaves them: member, payee, first payers, fill, last joined."""
+
+    member: Ints
+    payee: Ints
+    known: Ints
+    fill: Ints
+    used: Ints
+
+
 @dataclass
 class Links:
-    """Members of all transfers (k,), in order of arrival, and what each transfer (n,) got of them."""
+    """Members of all transfers (k,), in order of arrival; what each transfer (n,) got of them."""
 
     begin: Ints
     count: Ints
@@ -509,13 +568,23 @@ class Links:
     mask: Ints
     shared: NDArray[np.bool_]
     most: Ints
+    rings: Rings
+    payers: Payers | None = None
 
     @classmethod
-    def empty(cls, counts: Ints) -> "Links":
+    def empty(cls, counts: Ints, rings: Rings) -> "Links":
         total = int(counts.sum())
-        fill = [np.zeros(total, dtype=np.int64) for _ in range(4)]
-        shared = np.zeros(len(counts), dtype=bool)
-        return cls(np.cumsum(counts) - counts, counts, *fill, shared, np.zeros_like(counts))
+        return cls(
+            begin=np.cumsum(counts) - counts,
+            count=counts,
+            rows=np.zeros(total, dtype=np.int64),
+            keys=np.zeros(total, dtype=np.int64),
+            others=np.zeros(total, dtype=np.int64),
+            mask=np.zeros(total, dtype=np.int64),
+            shared=np.zeros(len(counts), dtype=bool),
+            most=np.zeros_like(counts),
+            rings=rings,
+        )
 
     def summed(self, count: int, habitual: NDArray[np.bool_]) -> None:
         """Say for each row how many others its best link had, and whether its payee is shared."""
@@ -543,6 +612,7 @@ class Related:
     new: NDArray[np.bool_]
     first: Ints
     hold: Ints
+    last: NDArray[np.int8]
 
     @classmethod
     def empty(cls, rows: Ints, order: Ints, starts: Ints, streams: int) -> "Related":
@@ -554,6 +624,7 @@ class Related:
             np.zeros(count, dtype=bool),
             np.full(count, -1, np.int64),
             np.full((streams, count), -1, np.int64),
+            np.zeros((streams, count), np.int8),
         )
 
     def at(self, frame: Frame) -> Ints:
@@ -567,7 +638,7 @@ class Related:
         return found
 
 
-def _recipe(state: StatePlan, plan: Plan) -> Recipe:
+def recipe_of(state: StatePlan, plan: Plan) -> Recipe:
     bits = {stream: bit for bit, stream in enumerate(plan.streams)}
     items, scalars = state.accumulators, state.scalars
     link = next((q for q, item in enumerate(scalars) if item == Scalar("risky_app", "last")), 0)
