@@ -120,7 +120,7 @@ def _calibration(quick: bool) -> Iterator[_Row]:
     town = simulate(City(subscribers=2_000 if quick else 20_000, days=8 if quick else 30))
     yield from _volumes(measure(town), town.city)
     big = simulate(
-        City(subscribers=20_000 if quick else 100_000, days=30 if quick else 60, seed=11)
+        City(subscribers=10_000 if quick else 100_000, days=20 if quick else 60, seed=11)
     )
     found = victims(big)
     yield from _cases(found)

@@ -19,8 +19,8 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 LEAD_IN_DAYS = 20  # episodes begin so long before the history, so that its first day is like any
-CAMPAIGN_DAYS = 14
-VICTIMS_A_CAMPAIGN = 6
+CAMPAIGN_DAYS = (4.0, 10.0)
+VICTIMS_A_CAMPAIGN = 10  # of the subscribers watched; the rest of the country is not here
 WAVERING = 0.06  # share of the approached who go along for a while and never pay
 # Ministry of Public Security 2023 (DOMAIN.md): 18-40 62.1 %, 41-65 33.1 %, mean age 37; the split
 # inside those bands is chosen to meet the mean.
@@ -80,46 +80,62 @@ def _people(
     return found
 
 
-def _starts(city: City, window: tuple[float, float], size: int, profile: str,
-            rng: np.random.Generator) -> Ints:  # fmt: skip
-    """Draw starts between two shares of the history, spread over its days."""
-    first = city.start_us + OFFSET
-    low = window[0] * city.days if window[0] > 0 else -LEAD_IN_DAYS
-    high = window[1] * city.days if window[1] < 1 else city.days + city.ahead_days
-    day = rng.uniform(low, max(high, low), size) * DAY
-    midnight = ((first + day).astype(np.int64)) // DAY * DAY - OFFSET
-    return moments(midnight, size, profile, rng)
+@dataclass(frozen=True)
+class _Calendar:
+    """When the campaigns of one script run (microseconds)."""
+
+    begin: Ints
+    length: Ints
+
+    def starts(self, campaign: Ints, profile: str, rng: np.random.Generator) -> Ints:
+        """Draw first contacts of campaigns, more of them early than late in each."""
+        share = rng.beta(1.2, 1.8, len(campaign))
+        moment = self.begin[campaign] + (share * self.length[campaign]).astype(np.int64)
+        midnight = (moment + OFFSET) // DAY * DAY - OFFSET
+        return moments(midnight, len(campaign), profile, rng)
 
 
-def _groups(city: City, start: Ints, chains: int, rng: np.random.Generator) -> Ints:
-    """Campaign of each start: chains of campaigns, each ending when the next begins."""
-    chain = rng.integers(0, chains, len(start))
-    phase = chain * 977 % CAMPAIGN_DAYS
-    turn = ((start - city.start_us) // DAY + LEAD_IN_DAYS + 2 + phase) // CAMPAIGN_DAYS
-    return np.asarray(chain * 1000 + turn, dtype=np.int64)
+def _calendar(fraud: Fraud, city: City, victims: int, rng: np.random.Generator) -> _Calendar:
+    """Spread a script's campaigns over the time it is about; quick ones run at the end too."""
+    low = fraud.emerges * city.days if fraud.emerges > 0 else -LEAD_IN_DAYS
+    high = fraud.retires * city.days if fraud.retires < 1 else city.days + city.ahead_days
+    count = max(2, round(victims / VICTIMS_A_CAMPAIGN))
+    place = (np.arange(count) + rng.random(count)) / count
+    length = rng.uniform(*CAMPAIGN_DAYS, count)
+    begin = low + place * np.maximum(high - low - length, 1.0)
+    if fraud.script.name in QUICK:
+        begin[-1] = city.days - 0.6 * length[-1]
+    start = city.start_us + (begin * DAY).astype(np.int64)
+    return _Calendar(start, (length * DAY).astype(np.int64))
 
 
 def _fraud(number: int, people: Population, bands: Floats, rng: np.random.Generator) -> Affair:
     fraud, city = FRAUDS[number], people.city
-    length = city.days + city.ahead_days + LEAD_IN_DAYS
-    whole = city.victims_per_100k_days * city.subscribers * length / 100_000 * fraud.share
-    window = (fraud.emerges, fraud.retires)
-    victims = max(1, round(whole + rng.uniform(-0.5, 0.5)))
-    victims = victims if city.victims_per_100k_days > 0 else 0
-    reached = int(victims * fraud.script.reach)
+    victims, reached = _numbers(fraud, city, rng)
     staged = _staged(number, city)
     size = victims + reached + staged
-    start = _starts(city, window, size, fraud.script.profile, rng)
-    depth = np.full(size, 2, dtype=np.int64)
-    wavers = rng.random(reached) < WAVERING
-    depth[victims : victims + reached] = wavers
-    chains = max(1, round(victims / (VICTIMS_A_CAMPAIGN * length / CAMPAIGN_DAYS)))
+    calendar = _calendar(fraud, city, victims, rng)
+    campaign = np.arange(size) % len(calendar.begin)
+    campaign[victims + reached :] = len(calendar.begin) - 1
+    start = calendar.starts(campaign, fraud.script.profile, rng)
     start[victims + reached :] = city.end_us - HOUR
-    group = (number + 1) * PER_SCRIPT + _groups(city, start, chains, rng)
+    depth = np.full(size, 2, dtype=np.int64)
+    depth[victims : victims + reached] = rng.random(reached) < WAVERING
+    first = (number + 1) * PER_SCRIPT
     who = _people(people, bands, size, rng)
-    cast = Cast(who, start, group, (number + 1) * PER_SCRIPT + np.arange(size), depth)
+    cast = Cast(who, start, first + campaign, first + np.arange(size), depth)
     rows = play(fraud.script, cast, people, rng)
     return Affair(fraud, cast, _stage(rows, cast, staged, number, city))
+
+
+def _numbers(fraud: Fraud, city: City, rng: np.random.Generator) -> tuple[int, int]:
+    """How many pay in the end, and how many are approached in vain."""
+    if city.victims_per_100k_days == 0:
+        return 0, 0
+    length = city.days + city.ahead_days + LEAD_IN_DAYS
+    expected = city.victims_per_100k_days * city.subscribers * length / 100_000 * fraud.share
+    victims = max(1, round(expected + rng.uniform(-0.5, 0.5)))
+    return victims, int(victims * fraud.script.reach)
 
 
 def _staged(number: int, city: City) -> int:

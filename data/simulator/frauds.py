@@ -20,7 +20,7 @@ CALLER = Role(
         Space.LANDLINE: (0.12, 0.10),
         Space.HOTLINE: (0.08, 0.04),
     },
-    life_days=1.5,
+    life_days=2.0,
     lanes=2,
     age_days=160,
     roaming=0.10,
@@ -36,8 +36,8 @@ SITE = Role({Space.SITE: (1, 1)}, life_days=6, lanes=2, listed=(0.4, 0.3))
 APP = Role({Space.APP: (1, 1)}, life_days=10, lanes=1, listed=(0.3, 0.2))
 MULE = Role(
     {Space.CARD: (0.72, 0.62), Space.MOBILE: (0.16, 0.2), Space.MERCHANT: (0.12, 0.18)},
-    life_days=2.0,
-    lanes=3,
+    life_days=2.5,
+    lanes=2,
     rings=0.35,
 )
 TOOL = Role({Space.APP: (1, 1)}, public=10)
@@ -82,7 +82,7 @@ FRAUDS: tuple[Fraud, ...] = (
                 Step("visit", "site", 6, 8, (0, 2)),
                 Step("pay", "mule", 8, 5, (2, 4), size=(2600, 1900), spread=0.7, growth=1.9),
                 Step("call_out", "handler", 4, 5, (0, 2), (0.5, 0.5), (180, 180)),
-                Step("pay", "mule", 10, 6, (0, 2), size=(8000, 6000), growth=1.4),
+                Step("pay", "mule", 10, 6, (0, 2), size=(7400, 5600), growth=1.4),
             ),
             18, "online", (0.3, 1.6, 1.5, 1.0, 0.5, 0.1),
         ),
@@ -100,7 +100,7 @@ FRAUDS: tuple[Fraud, ...] = (
                 Step("call_in", "handler", 24, 40, (0, 2), size=(420, 360)),
                 Step("pay", "mule", 24, 40, (1, 2), size=(4500, 3500)),
                 Step("visit", "site", 12, 24, (1, 3)),
-                Step("pay", "mule", 30, 36, (1, 4), size=(17000, 14000), growth=1.3),
+                Step("pay", "mule", 30, 36, (1, 4), size=(14500, 12200), growth=1.3),
                 Step("call_out", "handler", 10, 20, (0, 3), (0.6, 0.6), (240, 240)),
             ),
             20, "office", (0.05, 0.6, 1.3, 1.5, 1.2, 0.5),
@@ -197,7 +197,7 @@ FRAUDS: tuple[Fraud, ...] = (
                 Step("install", "fakeapp", 1, chance=(0.5, 0.5)),
                 Step("remote_control", "tool", 0.5, chance=(0.4, 0.2), size=(2400, 1500)),
                 Step("screen_share", "tool", 0.5, chance=(0.3, 0.4), size=(1800, 1200)),
-                Step("pay", "mule", 4, 6, (1, 4), size=(21000, 16000), spread=0.8),
+                Step("pay", "mule", 4, 6, (1, 4), size=(14000, 11500), spread=0.8),
                 Step("call_out", "handler", 5, 10, (0, 3), (0.7, 0.7), (300, 300)),
             ),
             24, "office", (0.3, 1.2, 0.8, 0.9, 1.5, 1.6),
