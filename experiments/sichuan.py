@@ -29,8 +29,8 @@ from experiments.sichuan_rivals import (
     label_propagation,
     simplified_graph_convolution,
 )
-from models.suspect_line import LineRecipe, best_threshold
-from training.suspect_lines import LineDataset, LineTraining, Places, fit_lines
+from models.suspect_line import best_threshold, line_recipe
+from training.suspect_lines import LineDataset, LineTraining, Places, fit_lines, own_curves
 
 __all__ = ["Split", "run", "split"]
 
@@ -97,8 +97,8 @@ class Plan:
     @classmethod
     def quick(cls) -> "Plan":
         """Shape only, never the figures."""
-        small = LineRecipe(members=1)
-        return cls((HEADLINE,), (2, 3), 50, LineTraining(replace(small), folds=2))
+        small = own_curves(trees=replace(line_recipe(), rounds=40), members=1)
+        return cls((HEADLINE,), (2, 3), 50, LineTraining(small, folds=2))
 
 
 def run(

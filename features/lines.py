@@ -19,6 +19,7 @@ from features.line_columns import LINE_COLUMNS, LineColumn
 from features.line_ratios import LINE_RATIOS
 
 __all__ = [
+    "OWN",
     "LineTableError",
     "LineVectors",
     "Neighbours",
@@ -44,6 +45,13 @@ NEIGHBOUR_COLUMNS = (
     "arpu_mean",
 )
 """Columns looked at in neighbours: habits of calling, texting, paying, and the line's age."""
+
+
+UNKNOWN = LineColumn(
+    "unknown.count", "records", "columns", "缺失的指标数", "columns with no record"
+)
+OWN = (*LINE_COLUMNS.values(), UNKNOWN, *(ratio.column for ratio in LINE_RATIOS))
+"""Everything known of a line without looking at another."""
 
 
 class LineTableError(ValueError):
@@ -100,11 +108,6 @@ def own_features(lines: pd.DataFrame) -> LineVectors:
     own = LineVectors(tuple(LINE_COLUMNS.values()), X)
     unknown = np.isnan(X).sum(axis=1, dtype=np.float64)
     return own + LineVectors((UNKNOWN,), unknown[:, None])
-
-
-UNKNOWN = LineColumn(
-    "unknown.count", "records", "columns", "缺失的指标数", "columns with no record"
-)
 
 
 def ratio_features(own: LineVectors) -> LineVectors:

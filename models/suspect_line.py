@@ -51,7 +51,7 @@ class LineRecipe:
 
     trees: Recipe = field(default_factory=line_recipe)
     curves: CurveRecipe = field(default_factory=CurveRecipe)
-    members: int = 3
+    members: int = 2
     curve_features: tuple[str, ...] = ()
 
 

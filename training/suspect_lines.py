@@ -15,6 +15,7 @@ from sklearn.model_selection import StratifiedKFold
 
 from features.line_columns import LABEL
 from features.lines import (
+    OWN,
     LineTableError,
     LineVectors,
     Neighbours,
@@ -26,10 +27,16 @@ from features.lines import (
 from models.suspect_line import LineRecipe, SuspectLineModel
 from models.trees import Floats, Rows
 
-__all__ = ["LineDataset", "LineTraining", "fit_lines", "out_of_fold"]
+__all__ = ["LineDataset", "LineTraining", "fit_lines", "out_of_fold", "own_curves"]
 
 Places = NDArray[np.int64]
 UNJUDGED = -1
+HIDDEN_FOLDS, HIDDEN_SEED = 10, 20221201  # whose labels a training line does not see
+
+
+def own_curves(**changes: Any) -> LineRecipe:
+    """Return a recipe whose curves see a line's own columns, with some of its values changed."""
+    return LineRecipe(curve_features=tuple(column.name for column in OWN), **changes)
 
 
 @dataclass(frozen=True)
@@ -39,6 +46,7 @@ class LineTraining:
     Parameters
     ----------
     recipe : LineRecipe
+        Its curves see a line's own columns only: the contacts' made them worse.
     labels : bool
         Whether known labels of neighbours are features.
     folds : int
@@ -47,7 +55,7 @@ class LineTraining:
         Of the folds.
     """
 
-    recipe: LineRecipe = field(default_factory=LineRecipe)
+    recipe: LineRecipe = field(default_factory=own_curves)
     labels: bool = True
     folds: int = 4
     seed: int = 20221201
@@ -96,7 +104,8 @@ class LineDataset:
             return self.fixed
         mask = np.zeros(len(self.y), dtype=bool)
         mask[known] = True
-        return self.fixed + label_features(self.neighbours, self.y, mask)
+        fold = np.random.default_rng(HIDDEN_SEED).permutation(len(self.y)) % HIDDEN_FOLDS
+        return self.fixed + label_features(self.neighbours, self.y, mask, fold)
 
 
 def fit_lines(
