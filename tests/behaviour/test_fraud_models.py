@@ -32,7 +32,7 @@ def model() -> FraudModel:
     known = np.nan_to_num(X)
     odds = known[:, :6].sum(axis=1) - 1.5 * known[:, RISING[:4]].sum(axis=1) - 1.0
     y = (odds + rng.logistic(size=len(X)) > 0).astype(int)
-    recipe = replace(fraud_recipe(directions(FRAUD_FEATURES)), rounds=30)
+    recipe = replace(fraud_recipe(directions(FRAUD_FEATURES), num_threads=1), rounds=30)
     return FraudModel.fit(Rows(X, y), FRAUD_FEATURES.names, recipe).calibrate(X, y)
 
 

@@ -29,6 +29,8 @@ FEATURES = FeatureSet(
     )
 )
 NAMES = FEATURES.names
+ALONE = {"num_threads": 1}
+"""Threads of so small a fit only wait for each other."""
 REPORTS = 3
 """Place of the only feature that may only raise the score."""
 KINDS = np.array(["call", "transfer"])
@@ -73,7 +75,7 @@ def later() -> City:
 
 @pytest.fixture(scope="session")
 def fraud(city: City, later: City) -> FraudModel:
-    recipe = replace(fraud_recipe(directions(FEATURES), num_leaves=15), rounds=40)
+    recipe = replace(fraud_recipe(directions(FEATURES), num_leaves=15, **ALONE), rounds=40)
     return FraudModel.fit(city.rows, NAMES, recipe).calibrate(later.X, later.y)
 
 
@@ -84,8 +86,8 @@ def parts(city: City, later: City, fraud: FraudModel) -> Parts:
     stages = Rows(city.X, (np.nan_to_num(city.X[:, 1]) // 3).clip(0, 2).astype(np.int64))
     return Parts(
         fraud=fraud,
-        scam_type=ScamTypeModel.fit(types, NAMES, replace(ScamTypeModel.recipe(), **quiet)),
-        stage=StageModel.fit(stages, NAMES, replace(StageModel.recipe(), **quiet), stages),
+        scam_type=ScamTypeModel.fit(types, NAMES, replace(ScamTypeModel.recipe(**ALONE), **quiet)),
+        stage=StageModel.fit(stages, NAMES, replace(StageModel.recipe(**ALONE), **quiet), stages),
         policy=Policy.fit(fraud.score(later.X), later.day, later.citizen, standard_levels(20)),
         norms=Norms.fit(city.X[city.y == 0], city.kind[city.y == 0], NAMES),
         features=FEATURES,

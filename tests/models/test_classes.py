@@ -21,7 +21,9 @@ def stages() -> tuple[Rows, Rows]:
 
 @pytest.fixture(scope="module")
 def stage(stages) -> StageModel:
-    overfit = replace(StageModel.recipe(num_leaves=31, min_data_in_leaf=2), rounds=80)
+    overfit = replace(
+        StageModel.recipe(num_leaves=31, min_data_in_leaf=2, num_threads=1), rounds=80
+    )
     return StageModel.fit(stages[0], ("a", "b", "c"), overfit)
 
 
@@ -57,7 +59,9 @@ def test_temperature_mends_overconfidence(stage, stages) -> None:
 
 def test_a_type_that_never_happened_is_improbable_not_an_error(stages) -> None:
     rows = stages[0]
-    model = ScamTypeModel.fit(rows, ("a", "b", "c"), replace(ScamTypeModel.recipe(), rounds=3))
+    model = ScamTypeModel.fit(
+        rows, ("a", "b", "c"), replace(ScamTypeModel.recipe(num_threads=1), rounds=3)
+    )
     found = model.probabilities(rows.X)
     assert np.isfinite(found).all()
     assert found[:, 3:].max() < 0.01
@@ -65,7 +69,9 @@ def test_a_type_that_never_happened_is_improbable_not_an_error(stages) -> None:
 
 def test_a_handful_of_rows_is_enough_to_stand(stages) -> None:
     few = Rows(stages[0].X[:3], np.array([0, 1, 1]))
-    found = StageModel.fit(few, ("a", "b", "c")).probabilities(few.X)
+    found = StageModel.fit(few, ("a", "b", "c"), StageModel.recipe(num_threads=1)).probabilities(
+        few.X
+    )
     assert np.allclose(found.sum(axis=1), 1.0)
 
 

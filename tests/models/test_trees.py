@@ -12,7 +12,7 @@ from models.trees import BOOSTING, ModelError, Recipe, Rows, Trees
 
 
 def test_the_same_rows_grow_the_same_trees(city, fraud, later) -> None:
-    recipe = replace(fraud_recipe((0, 0, 0, 1, 0, 0), num_leaves=15), rounds=40)
+    recipe = replace(fraud_recipe((0, 0, 0, 1, 0, 0), num_leaves=15, num_threads=1), rounds=40)
     again = FraudModel.fit(city.rows, fraud.names, recipe).calibrate(later.X, later.y)
     assert again.to_text() == fraud.to_text()
     assert again.calibration == fraud.calibration
@@ -56,7 +56,7 @@ def test_contributions_are_those_of_shap(fraud, later) -> None:
 def test_contributions_are_shapley_values_by_definition(city) -> None:
     """TreeExplainer asks LightGBM itself, so here is the definition, over all orders' subsets."""
     X = city.X[:, :4]
-    recipe = replace(fraud_recipe(num_leaves=6, min_data_in_leaf=100), rounds=3)
+    recipe = replace(fraud_recipe(num_leaves=6, min_data_in_leaf=100, num_threads=1), rounds=3)
     trees = Trees.grow(Rows(X, city.y), ("a", "b", "c", "d"), recipe)
     for row in X[:5]:
         expected = _shapley(trees, row)
@@ -107,7 +107,7 @@ def test_every_recipe_is_deterministic() -> None:
 
 def test_early_stopping_keeps_the_best_rounds(city, later) -> None:
     recipe = Recipe(rounds=300, stop_after=5).with_params(
-        objective="binary", metric="binary_logloss", learning_rate=0.5
+        objective="binary", metric="binary_logloss", learning_rate=0.5, num_threads=1
     )
     trees = Trees.grow(city.rows, tuple("abcdef"), recipe, later.rows)
     assert 0 < trees.count < 300
