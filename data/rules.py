@@ -32,7 +32,7 @@ class FieldRules:
     allowed, required : ndarray of bool
         Whether the kind has the field; whether it must be there.
     low, high : ndarray of int64
-        Bounds of whole numbers, both included.
+        Bounds of whole numbers, both included; none fits a kind without the field.
     default : tuple
         What an absent value means; None where it stays absent.
     """
@@ -61,11 +61,12 @@ def field_rules(field: str) -> FieldRules:
     given = [schema or {} for schema in schemas]
     low = [one.get("minimum", one.get("exclusiveMinimum", WIDEST.min)) for one in given]
     open_low = ["exclusiveMinimum" in one for one in given]
+    allowed = np.array([schema is not None for schema in schemas])
     return FieldRules(
-        allowed=np.array([schema is not None for schema in schemas]),
+        allowed=allowed,
         required=np.array([model is not None and model.is_required() for model in models]),
         low=np.array(low, np.int64) + np.array(open_low),
-        high=np.array([one.get("maximum", WIDEST.max) for one in given], np.int64),
+        high=np.where(allowed, [one.get("maximum", WIDEST.max) for one in given], WIDEST.min),
         default=tuple(one.get("default") for one in given),
     )
 

@@ -220,7 +220,7 @@ class _Pass:
         parent = pc.list_parent_indices(values).to_numpy()
         encoded = items.dictionary_encode()
         words = self._concealed("report", name, encoded.dictionary.to_pylist())
-        fits = np.append([word is not None for word in words], False)
+        fits = np.array([*(word is not None for word in words), False])
         codes = encoded.indices.fill_null(len(words)).to_numpy()
         self.ok[parent[~fits[codes]]] = False
         lengths = values.value_lengths().fill_null(0).to_numpy()

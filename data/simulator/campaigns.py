@@ -30,7 +30,9 @@ PER_BLOCK = 10**8
 BLOCK_DAYS = 5  # honest scripts are played so many days of starts at a time, to bound memory
 # scripts of the staged victims, who pay one after the other from the history's end on
 QUICK = ("logistics", "credit", "loan", "authority", "rebate", "acquaintance")
-STAGED_EVERY = 150 * SECOND
+# until the next one pays: the first dozen hurry, so that a demonstration has something to show
+STAGED_EVERY = (150 * SECOND, 600 * SECOND)
+HURRIED = 12
 
 
 @dataclass(frozen=True)
@@ -155,7 +157,8 @@ def _stage(rows: Rows, cast: Cast, staged: int, number: int, city: City) -> Rows
         mine = rows["episode"] == episode
         payments = mine & (rows["amount"] > 0)
         turn = place * len(QUICK) + QUICK.index(FRAUDS[number].script.name)
-        goal = city.end_us + 60 * SECOND + turn * STAGED_EVERY
+        wait = min(turn, HURRIED) * STAGED_EVERY[0] + max(turn - HURRIED, 0) * STAGED_EVERY[1]
+        goal = city.end_us + 60 * SECOND + wait
         occurred[mine] += goal - occurred[payments].min()
     return rows.replaced(occurred=occurred)
 

@@ -81,7 +81,7 @@ class City:
     start: datetime = datetime(2026, 2, 28, 16, tzinfo=UTC)
     victims_per_100k_days: float = 36.0
     unreported: float = 0.35
-    staged: int = 18
+    staged: int = 30
     ahead_days: int = 3
 
     def __post_init__(self) -> None:

@@ -4,7 +4,8 @@ A moment t after the end becomes ``epoch + (t - end) / speed`` on the wall clock
 when the stream began; moments inside the history stay what they were. So nothing lies in the
 future, order is kept, and delays shrink by the same factor. At the end a number of victims
 (`City.staged`) have been contacted and hooked within the history and pay next, one after the
-other: with the default speed the first pays three seconds after the stream's begin.
+other: with the default speed the first pays three seconds after the stream's begin, a dozen more
+every seven and a half, the rest every half minute.
 
 Everyday events are thinned to a share (`ordinary`), so that a fast clock does not make everybody
 look hectic.

@@ -69,7 +69,7 @@ RAW = (
 )
 
 
-def _record(kind: str, number: int = 0, **changes: Any) -> dict[str, Any]:
+def _record(kind: str, number: int = 0, /, **changes: Any) -> dict[str, Any]:
     """A valid record of a kind, with changes; a change to None leaves the field out."""
     whole = {"kind": kind, "event_id": f"{kind}-{number}", **BASE, **RECORDS[kind], **changes}
     return {name: value for name, value in whole.items() if value is not None}

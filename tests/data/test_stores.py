@@ -20,7 +20,8 @@ from data.stores import open_database, open_valkey
 
 ROOT = Path(__file__).parents[2]
 USER = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell in the background ignores it
 from pathlib import Path
 from data.settings import Settings
 from data.stores import open_database, open_valkey
