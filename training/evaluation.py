@@ -11,17 +11,28 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from training import metrics
 from training.datasets import Part
 from training.metrics import GroupErrors, Interval
 
-__all__ = ["FIGURES", "Alerts", "Judged", "alerts_of", "capacity_curve", "evaluate", "groups"]
+__all__ = [
+    "FIGURES",
+    "Alerts",
+    "Judged",
+    "Steps",
+    "alerts_of",
+    "capacity_curve",
+    "evaluate",
+    "groups",
+]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 HOUR_S = 3600.0
+_UNKNOWN = Interval(float("nan"), float("nan"), float("nan"))
 TOP = 100  # the Handbook's card precision@100
 
 FIGURES: Mapping[str, str] = {
@@ -145,16 +156,66 @@ class _Draw:
 
     def interval(self, statistic: Callable[[Floats], float], cluster: NDArray[Any]) -> Interval:
         if not len(cluster):
-            return Interval(float("nan"), float("nan"), float("nan"))
+            return _UNKNOWN
         return metrics.bootstrap(statistic, cluster, rounds=self.rounds, seed=self.seed)
 
 
+@dataclass(frozen=True)
+class Steps:
+    """A ranking cut where its frauds stand, summed by citizen: a draw costs no pass over events.
+
+    Step 2j holds the events between the frauds' j-th and (j-1)-th highest scores, 2j + 1 those
+    that equal the j-th; nothing else decides average precision or AUC.
+    """
+
+    fraud: Any  # sparse (steps, citizens): weights of frauds
+    clean: Any  # the same of the others
+
+    @classmethod
+    def of(cls, judged: Judged) -> "Steps":
+        """Cut a ranking and sum it; rows are steps, columns citizen codes."""
+        part, score = judged.part, judged.score
+        cuts = np.unique(score[part.y == 1])
+        place = np.searchsorted(cuts, score, "left")
+        equal = (place < len(cuts)) & (cuts[np.minimum(place, len(cuts) - 1)] == score)
+        step = 2 * (len(cuts) - place) - equal.astype(np.int64)
+        shape = (2 * len(cuts) + 1, _citizens(part))
+        sums = [_by_citizen(part, step, part.weight * (part.y == label), shape) for label in (1, 0)]
+        return cls(*sums)
+
+    def average_precision(self, weight: Floats) -> float:
+        """As `metrics.Ranking.average_precision`, citizens weighted."""
+        fraud, clean = np.cumsum(self.fraud @ weight), np.cumsum(self.clean @ weight)
+        if not fraud[-1]:
+            return float("nan")
+        seen = fraud + clean
+        precision = np.divide(fraud, seen, out=np.zeros_like(seen), where=seen > 0)
+        return float(np.diff(fraud, prepend=0.0) @ precision / fraud[-1])
+
+    def auc(self, weight: Floats) -> float:
+        """As `metrics.Ranking.auc`, citizens weighted."""
+        fraud, clean = np.cumsum(self.fraud @ weight), np.cumsum(self.clean @ weight)
+        if not fraud[-1] or not clean[-1]:
+            return float("nan")
+        area = np.trapezoid(np.append(0.0, fraud), np.append(0.0, clean))
+        return float(area / (fraud[-1] * clean[-1]))
+
+
+def _citizens(part: Part) -> int:
+    return int(part.citizen.max(initial=-1)) + 1
+
+
+def _by_citizen(part: Part, row: Ints, value: Floats, shape: tuple[int, int]) -> Any:
+    return csr_array((value, (row, part.citizen)), shape=shape)
+
+
 def _ranked(judged: Judged, draw: _Draw) -> dict[str, Interval]:
-    ranking = metrics.Ranking(judged.part.y, judged.score)
-    own, who = judged.part.weight, judged.part.citizen
+    if not (judged.part.y == 1).any():
+        return dict.fromkeys(("average_precision", "auc"), _UNKNOWN)
+    steps, citizens = Steps.of(judged), np.arange(_citizens(judged.part))
     return {
-        "average_precision": draw.interval(lambda w: ranking.average_precision(w * own), who),
-        "auc": draw.interval(lambda w: ranking.auc(w * own), who),
+        "average_precision": draw.interval(steps.average_precision, citizens),
+        "auc": draw.interval(steps.auc, citizens),
     }
 
 
@@ -197,18 +258,16 @@ def _median(values: Floats, weight: Floats) -> float:
 
 
 def _calibration(judged: Judged, draw: _Draw) -> dict[str, Interval]:
-    y, p, own = judged.part.y, judged.score, judged.part.weight
+    part, p = judged.part, judged.score
     edges = np.unique(np.quantile(p, np.linspace(0, 1, 11)[1:-1], method="lower"))
     member = np.searchsorted(edges, p, side="left")  # as metrics.reliability bins
-    gap = p - y
-
-    def error(weight: Floats) -> float:
-        total = float(weight @ own)
-        return _ratio(np.abs(np.bincount(member, weight * own * gap)).sum(), total)
-
+    gap, size = p - part.y, _citizens(part)
+    bins = _by_citizen(part, member, part.weight * gap, (len(edges) + 1, size))
+    squares = np.bincount(part.citizen, part.weight * gap**2, size)
+    events = np.bincount(part.citizen, part.weight, size)
     return {
-        "brier": draw.interval(lambda w: metrics.brier(y, p, w * own), judged.part.citizen),
-        "ece": draw.interval(error, judged.part.citizen),
+        "brier": draw.interval(lambda w: _ratio(w @ squares, w @ events), np.arange(size)),
+        "ece": draw.interval(lambda w: _ratio(np.abs(bins @ w).sum(), w @ events), np.arange(size)),
     }
 
 

@@ -289,7 +289,7 @@ class Watch:
         began = time.perf_counter()
         self._progress(name, 0.0, "")
         yield lambda share, note="": self._progress(name, share, note)
-        self.seconds[name] = time.perf_counter() - began
+        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - began
         self._progress(name, 1.0, f"{self.seconds[name]:.1f} s")
 
 
@@ -309,7 +309,8 @@ def fit_models(
     watch = watch or Watch(None)
     recipe = fraud_recipe(directions(config.features))
     examples = Examples(dataset.train.rows(weighted=False), dataset.tune.rows(), dataset.names)
-    name = search_name(dataset.fingerprint, dataset.names, data=config.data, search=config.search)
+    origin = f"{dataset.fingerprint} {dataset.features} {dataset.as_of.isoformat()}"
+    name = search_name(origin, dataset.names, data=config.data, search=config.search)
     with watch.step("search") as told:
         found = search(examples, recipe, config.search, storage=storage, name=name, progress=told)
     with watch.step("fit") as told:

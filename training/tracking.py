@@ -7,6 +7,7 @@ comes here: it reads the signed bundle.
 
 import logging
 import os
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 
 import lightgbm as lgb
 
-__all__ = ["Record", "Registered", "Tracking"]
+__all__ = ["MODEL", "Record", "Registered", "Tracking"]
 
 EXPERIMENT = "forewarn-fraud"
 MODEL = "forewarn-fraud"
@@ -98,6 +99,21 @@ class Tracking:
         self._client.set_terminated(run_id)
         return Registered(run_id, version, self._alias(version))
 
+    def values_of(self, run_id: str) -> tuple[dict[str, str], dict[str, float]]:
+        """Parameters and figures of a run."""
+        data = self._client.get_run(run_id).data
+        return dict(data.params), dict(data.metrics)
+
+    def artifacts_of(self, run_id: str) -> Path:
+        """Folder that holds a run's artifacts, fetched if they are elsewhere."""
+        return Path(self._client.download_artifacts(run_id, ""))
+
+    def version_of(self, alias: str) -> str | None:
+        """Version in the registry that an alias points to, None where nothing bears it."""
+        held = {model.name: model.aliases for model in self._client.search_registered_models()}
+        version = held.get(MODEL, {}).get(alias)
+        return None if version is None else str(version)
+
     def _experiment_id(self) -> str:
         found = self._client.get_experiment_by_name(EXPERIMENT)
         if found is not None:
@@ -114,8 +130,10 @@ class Tracking:
         self._client.log_artifacts(run_id, str(record.artifacts))
 
     def _register(self, run_id: str, record: Record) -> str:
-        import mlflow  # noqa: PLC0415
-        import mlflow.lightgbm  # noqa: PLC0415
+        with warnings.catch_warnings():  # MLflow warns of a type hint of its own at import
+            warnings.filterwarnings("ignore", ".*Any type hint is inferred", UserWarning)
+            import mlflow  # noqa: PLC0415
+            import mlflow.lightgbm  # noqa: PLC0415
 
         mlflow.set_tracking_uri(self.url)
         mlflow.set_registry_uri(self.url)

@@ -73,7 +73,19 @@ def test_weights_of_one_give_the_plain_figures() -> None:
     y = found.part.y
     assert figures["ece"].value == pytest.approx(metrics.expected_calibration_error(y, probability))
     assert figures["brier"].value == pytest.approx(metrics.brier(y, probability))
+    assert figures["average_precision"].value == pytest.approx(
+        metrics.average_precision(y, probability)
+    )
     assert figures["auc"].value == pytest.approx(metrics.auc(y, probability))
+
+
+def test_equal_scores_are_one_step_of_the_ranking() -> None:
+    found = judged(0.8)
+    coarse = np.round(found.score, 1)
+    figures = evaluate(Judged(found.part, coarse, 5.0), calibrated=False, rounds=5)
+    y = found.part.y
+    assert figures["auc"].value == pytest.approx(metrics.auc(y, coarse))
+    assert figures["average_precision"].value == pytest.approx(metrics.average_precision(y, coarse))
 
 
 def test_the_same_seed_draws_the_same_intervals() -> None:
