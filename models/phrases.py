@@ -67,6 +67,7 @@ CODE_WORDS: Final[Mapping[str, Both]] = {
     "medium": Both("中", "medium"),
     "low": Both("低", "low"),
 }
+LONGEST: Final = (("最大一次", "最长一次"), ("the largest of", "the longest of"))
 LONGEST_MEASURE: Final = 6  # characters of a measure word that follows a number, as 个标准差
 WEEKDAYS: Final = (
     Both("周一", "Monday"),
@@ -111,11 +112,11 @@ def fact(spec: FeatureSpec, value: float) -> Both:
     >>> fact(FeatureSpec("subscriber", "sum", "call_in_new", "24h", "duration"), 4_800.0).en
     'the subscriber: incoming calls from new numbers in the last 24 hours add up to 80 min'
     >>> fact(FeatureSpec("pair", "since_last", "any"), math.nan).zh
-    '距双方之间上一次各类活动：无记录'
+    '双方之间此前没有各类活动记录'
     """
-    zh, en = _patterns(spec)
     if math.isnan(value):
-        return Both(f"{_before_value(zh)}：无记录", f"{_before_value(en)}: nothing on record")
+        return _missing(spec)
+    zh, en = _patterns(spec)
     words = _coded(spec, value) if spec.unit == "code" else said(value, spec.unit)
     return Both(zh.replace("{value}", words.zh), en.replace("{value}", words.en))
 
@@ -126,7 +127,8 @@ def _patterns(spec: FeatureSpec) -> Both:
     if spec.stream in LINKED and spec.key not in {"event", "link"}:
         return _people(spec)
     zh, en = spec.zh, spec.en
-    for mark, bare in (*UNIT_MARKS, *REWORDED.get((spec.key, spec.stream), ())):
+    longest = LONGEST if spec.value == "duration" else ()
+    for mark, bare in (*UNIT_MARKS, *longest, *REWORDED.get((spec.key, spec.stream), ())):
         zh, en = zh.replace(mark, bare), en.replace(mark, bare)
     return Both(zh, en)
 
@@ -143,6 +145,16 @@ def _people(spec: FeatureSpec) -> Both:
         f"{key[0]}{window.zh}{stream.zh}：{{value}}人",
         f"{key[1]}: {stream.en}, {window.en}: {{value}}",
     )
+
+
+def _missing(spec: FeatureSpec) -> Both:
+    if spec.what in {"since_first", "since_last"}:
+        key, stream = KEYS[spec.key], STREAMS[spec.stream]
+        return Both(
+            f"{key[0]}此前没有{stream.zh}记录", f"{key[1]}: no {stream.en} on record before"
+        )
+    zh, en = _patterns(spec)
+    return Both(f"{_before_value(zh)}：无记录", f"{_before_value(en)}: nothing on record")
 
 
 def _before_value(pattern: str) -> str:

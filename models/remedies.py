@@ -195,6 +195,10 @@ KEYED: Final[Mapping[tuple[str, str], Remedy]] = {
 """Where whom it is about matters more than what is counted."""
 
 
+OF_AMOUNT: Final = ("mean", "max", "std", "to_mean", "to_max", "zscore", "habit_sum")
+"""Operations that speak of how much one payment is, not of how many there are."""
+
+
 def remedy(spec: FeatureSpec) -> Remedy:
     """What clears a reason built on this feature.
 
@@ -210,6 +214,8 @@ def remedy(spec: FeatureSpec) -> Remedy:
     """
     if spec.what == "order":
         return ORDER
+    if spec.stream.startswith("transfer") and spec.what in OF_AMOUNT:
+        return AMOUNT
     found = KEYED.get((spec.key, spec.stream)) or TOPICS.get(spec.stream)
     if found is None:
         raise KeyError(

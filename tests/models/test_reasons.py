@@ -198,6 +198,19 @@ def test_codes_are_said_in_words() -> None:
     assert fact(FeatureSpec("event", "value", "channel"), 99.0).en == "this event: channel is 99"
 
 
+def test_who_was_never_seen_is_said_so() -> None:
+    never = fact(FeatureSpec("counterpart", "since_first", "any"), math.nan)
+    assert never.zh == "对方此前没有各类活动记录"
+    assert never.en == "the counterpart: no activities of any kind on record before"
+
+
+def test_money_is_large_and_time_is_long() -> None:
+    longest = fact(FeatureSpec("subscriber", "max", "call_in_new", "24h", "duration"), 2_400.0)
+    assert longest.zh == "本人近24小时陌生来电最长一次40分钟"
+    largest = fact(FeatureSpec("subscriber", "max", "transfer", "30d", "amount"), 2_400.0)
+    assert largest.zh == "本人近30天转账最大一次2,400元"
+
+
 def test_a_citizens_report_is_not_one_about_the_citizen() -> None:
     own = fact(FeatureSpec("subscriber", "count", "report", "30d"), 1.0)
     assert own.zh == "本人近30天本人报案1次"
