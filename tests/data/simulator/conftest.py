@@ -11,8 +11,13 @@ def town() -> Simulation:
 
 
 @pytest.fixture(scope="session")
-def history(town: Simulation) -> pa.Table:
-    tables = [table.unify_dictionaries() for table in town.batches()]
+def batches(town: Simulation) -> list[pa.Table]:
+    return list(town.batches())
+
+
+@pytest.fixture(scope="session")
+def history(batches: list[pa.Table]) -> pa.Table:
+    tables = [table.unify_dictionaries() for table in batches]
     return pa.concat_tables(tables).unify_dictionaries()
 
 
