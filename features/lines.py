@@ -23,6 +23,7 @@ __all__ = [
     "LineTableError",
     "LineVectors",
     "Neighbours",
+    "contact_features",
     "graph_features",
     "label_features",
     "own_features",
@@ -191,30 +192,8 @@ class Neighbours:
         return np.where(count > 0, padded[np.minimum(chosen, len(seen))], np.nan)
 
 
-def graph_features(own: LineVectors, neighbours: Neighbours) -> LineVectors:
-    """Where a line lies in the call graph, and what the lines around it are like.
-
-    Parameters
-    ----------
-    own : LineVectors
-        From `own_features`, n rows.
-    neighbours : Neighbours
-        Of the same n lines in the same order.
-
-    Raises
-    ------
-    LineTableError
-        If table and graph differ in length.
-    """
-    if neighbours.calls.shape[0] != len(own.X):
-        raise LineTableError(
-            f"call graph: expected {len(own.X)} lines as in the table, found "
-            f"{neighbours.calls.shape[0]}; give both for the same lines in the same order"
-        )
-    return _structure(neighbours) + _habits(own, neighbours)
-
-
-def _structure(neighbours: Neighbours) -> LineVectors:
+def graph_features(neighbours: Neighbours) -> LineVectors:
+    """Where each line lies in the call graph, and where its contacts do."""
     degree, matrix = neighbours.degree, neighbours.matrix
     triangles = np.asarray(neighbours.paths.multiply(matrix).sum(axis=1)).ravel() / 2
     reach = np.diff(neighbours.paths.indptr).astype(np.float64)
@@ -275,7 +254,16 @@ STRUCTURE = (
 )
 
 
-def _habits(own: LineVectors, neighbours: Neighbours) -> LineVectors:
+def contact_features(own: LineVectors, neighbours: Neighbours) -> LineVectors:
+    """What the lines around a line are like: habits of its contacts, and of theirs.
+
+    Parameters
+    ----------
+    own : LineVectors
+        From `own_features`, n rows.
+    neighbours : Neighbours
+        Of the same n lines in the same order.
+    """
     place = [own.names.index(name) for name in NEIGHBOUR_COLUMNS]
     values, columns = own.X[:, place], [LINE_COLUMNS[name] for name in NEIGHBOUR_COLUMNS]
     unknown = np.where(np.isnan(own.X).any(axis=1), 1.0, 0.0)

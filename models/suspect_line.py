@@ -188,7 +188,8 @@ def _seeds(recipe: LineRecipe) -> Iterator[Recipe]:
 def best_threshold(raw: Floats, y: NDArray[Any]) -> float:
     """Raw score at which macro-F1 and G-mean together are highest on held-out lines.
 
-    Where the sum is nearly flat, its middle is taken: the best cut of a small sample is noise.
+    Of all cuts that are nearly as good the middle one is taken: the very best of a small sample is
+    noise.
 
     Raises
     ------
@@ -212,8 +213,8 @@ def best_threshold(raw: Floats, y: NDArray[Any]) -> float:
     )
     cuts = np.concatenate([[ranked[0] - 1], (ranked[1:] + ranked[:-1]) / 2, [ranked[-1] + 1]])
     apart = np.concatenate([[True], ranked[1:] > ranked[:-1], [True]])
-    good = np.flatnonzero(apart & (worth >= worth[apart].max() - FLAT))
-    return float(np.average(cuts[good], weights=worth[good]))
+    good = cuts[apart & (worth >= worth[apart].max() - FLAT)]
+    return float(good[np.argmin(np.abs(good - good.mean()))])
 
 
 FLAT = 0.004  # macro-F1 plus G-mean; two lines in a thousand more or less

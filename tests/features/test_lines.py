@@ -17,6 +17,7 @@ from features.lines import (
     OWN,
     LineTableError,
     Neighbours,
+    contact_features,
     graph_features,
     label_features,
     own_features,
@@ -91,7 +92,8 @@ STRUCTURE: dict[str, Oracle] = {
 def test_graph_features_equal_a_count_by_hand(seed: int, density: float) -> None:
     own = own_features(_lines(18, seed))
     graph = _graph(18, seed, density)
-    found, near = graph_features(own, Neighbours(graph)), _sets(graph)
+    found, near = graph_features(Neighbours(graph)), _sets(graph)
+    found += contact_features(own, Neighbours(graph))
     column = dict(zip(found.names, found.X.T, strict=True))
     for line in range(18):
         for name, oracle in STRUCTURE.items():
@@ -148,7 +150,8 @@ def test_among_lines_with_the_same_contacts_a_vector_does_not_give_its_label_awa
 
 def test_an_isolated_line_has_no_neighbours_values() -> None:
     own = own_features(_lines(3))
-    alone = graph_features(own, Neighbours(sp.csr_array((3, 3), dtype=np.int8)))
+    nobody = Neighbours(sp.csr_array((3, 3), dtype=np.int8))
+    alone = graph_features(nobody) + contact_features(own, nobody)
     column = dict(zip(alone.names, alone.X.T, strict=True))
     assert (column["graph.degree"] == 0).all()
     assert np.isnan(column["neighbours.imeis.mean"]).all()
@@ -162,8 +165,7 @@ def test_a_hub_of_many_calls_does_not_overflow() -> None:
     size = 300
     star = np.zeros((size, size), dtype=np.int8)
     star[0, 1:] = star[1, 2:] = 1
-    own = own_features(_lines(size))
-    found = graph_features(own, Neighbours(sp.csr_array(star)))
+    found = graph_features(Neighbours(sp.csr_array(star)))
     assert found.X[0, found.names.index("graph.degree")] == size - 1
     assert found.X[:, found.names.index("graph.clustering")].max() <= 1.0
 
@@ -221,18 +223,16 @@ def test_an_empty_table_is_refused() -> None:
         own_features(_lines(0))
 
 
-def test_table_and_graph_must_be_of_the_same_lines() -> None:
-    own = own_features(_lines(3))
-    with pytest.raises(LineTableError, match="expected 3 lines as in the table, found 4"):
-        graph_features(own, Neighbours(_graph(4, 0, 0.5)))
+def test_a_graph_must_be_square() -> None:
     with pytest.raises(LineTableError, match="one row and one column a line"):
         Neighbours(sp.csr_array((3, 4)))
 
 
 def test_names_are_unique_and_every_column_is_said_in_both_languages() -> None:
     own = own_features(_lines(6))
-    every = own + ratio_features(own) + graph_features(own, Neighbours(_graph(6, 1, 0.5)))
-    every += label_features(Neighbours(_graph(6, 1, 0.5)), np.ones(6), np.ones(6, bool), np.ones(6))
+    around = Neighbours(_graph(6, 1, 0.5))
+    every = own + ratio_features(own) + graph_features(around) + contact_features(own, around)
+    every += label_features(around, np.ones(6), np.ones(6, bool), np.ones(6))
     assert len(set(every.names)) == len(every.names) == every.X.shape[1]
     assert all(column.zh and column.en and column.unit for column in every.columns)
     assert [c.name for c in OWN] == [*own.names, *(r.column.name for r in LINE_RATIOS)]
