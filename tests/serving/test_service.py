@@ -204,8 +204,6 @@ def test_served_vectors_equal_the_bulk_replay_to_the_bit(
         np.testing.assert_array_equal(vector, found[seq])
 
 
-# BentoML 1.4.39 calls pathspec by an old name
-@pytest.mark.filterwarnings("ignore:GitWildMatchPattern:DeprecationWarning")
 def test_bentomls_own_clients_work(service: Running, call: Make, fraud_call: Make) -> None:
     with bentoml.SyncHTTPClient(service.url) as client:
         assert client.score(fraud_call())["alert"]
