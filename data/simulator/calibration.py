@@ -78,7 +78,7 @@ def _flags(column: pa.ChunkedArray) -> NDArray[np.bool_]:
 
 
 def victims(simulation: Simulation) -> pd.DataFrame:
-    """One row per victim whose first contact lies in the history.
+    """One row per victim whose script begins in the history (the staged left out).
 
     Returns
     -------
@@ -86,8 +86,9 @@ def victims(simulation: Simulation) -> pd.DataFrame:
         Columns subscriber (position), scam_type, age_band, loss_cny, payments, events, hours
         (first contact to last payment) and report_delay_h (NaN: never reported).
     """
-    rows = simulation.plot.rows
-    touched = rows.where(np.flatnonzero(np.isin(rows["episode"], simulation.plot.victims)))
+    rows, city = simulation.plot.rows, simulation.city
+    begun = simulation.plot.begun(city.start_us, city.end_us - HOUR)
+    touched = rows.where(np.flatnonzero(np.isin(rows["episode"], begun)))
     frame = pd.DataFrame(
         {
             "episode": touched["episode"],
@@ -111,8 +112,7 @@ def victims(simulation: Simulation) -> pd.DataFrame:
     found["scam_type"] = np.array(SCAMS)[simulation.plot.scam_of(found.index.to_numpy())]
     bands = simulation.people.age_band[found["subscriber"].to_numpy()]
     found["age_band"] = np.array(AGE_BANDS)[bands]
-    city = simulation.city
-    return found[(found["first"] >= city.start_us) & (found["first"] < city.end_us)]
+    return found
 
 
 def _delays(simulation: Simulation) -> "pd.Series[float]":

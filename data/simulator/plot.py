@@ -26,11 +26,13 @@ PLOT = 1 << 62  # event numbers of the plot lie above, those of days and blocks 
 class Plot:
     """All scripted rows with their final numbers and arrival times, and what they mean.
 
-    `episode`, `group`, `depth` and `scam` hold a position per episode of fraud, sorted.
+    `episode`, `start`, `group`, `depth` and `scam` hold a position per episode of fraud, sorted by
+    the first of them.
     """
 
     rows: Rows
     episode: Ints
+    start: Ints
     group: Ints
     depth: Ints
     scam: Ints
@@ -39,6 +41,11 @@ class Plot:
     def victims(self) -> Ints:
         """Episodes in which somebody pays."""
         return np.asarray(self.episode[self.depth == 2])
+
+    def begun(self, begin: int, end: int) -> Ints:
+        """Victims' episodes that begin between two moments (microseconds)."""
+        inside = (self.start >= begin) & (self.start < end)
+        return np.asarray(self.episode[inside & (self.depth == 2)])
 
     def scam_of(self, episodes: Ints) -> Ints:
         """Code of the official type of episodes of fraud."""
@@ -70,7 +77,6 @@ def plot(people: Population) -> Plot:
     others = Rows.joined([raise_leads(people, played), *(affair.rows for affair in played)])
     others = arrive(others, city.seed, city.random(11))
     others = others.where(np.flatnonzero(others["occurred"] >= city.start_us))
-    reports = reports.where(np.flatnonzero(reports["first_contact"] >= city.start_us))
     rows = _numbered(Rows.joined([others, reports]), city.seed)
     rows = rows.where(arrival_order(rows))
     episode = np.concatenate([affair.cast.episode for affair in played])
@@ -78,6 +84,7 @@ def plot(people: Population) -> Plot:
     return Plot(
         rows,
         episode[order],
+        np.concatenate([affair.cast.start for affair in played])[order],
         np.concatenate([affair.cast.group for affair in played])[order],
         np.concatenate([affair.cast.depth for affair in played])[order],
         np.concatenate([np.full(len(affair.cast), affair.scam) for affair in played])[order],

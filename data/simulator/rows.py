@@ -145,8 +145,14 @@ def event_ids(numbers: NDArray[np.int64]) -> pa.StringArray:
 
 
 def arrival_order(rows: Rows) -> NDArray[np.int64]:
-    """Order by time known, equal times by event id."""
-    return np.lexsort((rows["number"].astype(np.uint64), rows["known"]))
+    """Order by time known, equal times by event id (sorted apart, since they are few)."""
+    order = np.argsort(rows["known"])
+    known = rows["known"][order]
+    same = known[1:] == known[:-1]
+    tied = np.flatnonzero(np.append(same, False) | np.append(False, same))
+    among = order[tied]
+    order[tied] = among[np.lexsort((rows["number"][among].astype(np.uint64), known[tied]))]
+    return order
 
 
 def _number(column: NDArray[Any], kind: pa.DataType) -> pa.Array:
