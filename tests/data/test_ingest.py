@@ -1,0 +1,328 @@
+"""Files in every format, whole and broken: accepted, quarantined or refused; nothing lost."""
+
+import csv
+import json
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from sqlalchemy import Engine, func, select
+
+from data import formats
+from data.columns import FIELDS, TableError
+from data.database import SERVING, event_row, insert_events
+from data.events import EVENT_TYPES
+from data.history import History
+from data.ingest import Ingest, Taken, ingest_file, opened, replay_quarantine
+from data.intake import Intake
+from data.quarantine import Quarantine
+from data.settings import Settings
+from data.stores import StoreError
+from data.tables import EVENT_SCHEMA
+
+Records = list[dict[str, Any]]
+KINDS = tuple(EVENT_TYPES)
+
+
+@pytest.fixture
+def records(record) -> Records:
+    return [record(KINDS[number % 6], number) for number in range(60)]
+
+
+@pytest.fixture
+def ingest(engine: Engine, intake: Intake, tmp_path: Path) -> Ingest:
+    return Ingest(intake, History(tmp_path / "history"), Quarantine(engine, intake))
+
+
+def jsonl(path: Path, records: Records) -> Path:
+    path.write_text("".join(json.dumps(one) + "\n" for one in records), "utf-8")
+    return path
+
+
+def comma(path: Path, records: Records) -> Path:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, FIELDS)
+        writer.writeheader()
+        for one in records:
+            lists = {k: "|".join(v) for k, v in one.items() if isinstance(v, list)}
+            writer.writerow({**one, **lists})
+    return path
+
+
+def parquet(path: Path, records: Records) -> Path:
+    fields = [
+        (field.name, pa.int64() if pa.types.is_integer(field.type) else field.type)
+        for field in EVENT_SCHEMA
+        if field.name in FIELDS
+    ]
+    rows = [
+        {k: datetime.fromisoformat(v) if k.endswith("_at") else v for k, v in one.items()}
+        for one in records
+    ]
+    pq.write_table(pa.Table.from_pylist(rows, schema=pa.schema(fields)), path)
+    return path
+
+
+WRITERS: dict[str, Callable[[Path, Records], Path]] = {
+    ".jsonl": jsonl,
+    ".csv": comma,
+    ".parquet": parquet,
+}
+every = pytest.mark.parametrize("suffix", WRITERS)
+
+
+@every
+def test_every_format_brings_the_same_events(
+    ingest: Ingest, intake: Intake, tmp_path: Path, records: Records, suffix: str
+) -> None:
+    told: list[float] = []
+    path = WRITERS[suffix](tmp_path / f"file{suffix}", records)
+    taken = ingest.file(path, lambda _, share: told.append(share))
+    assert taken == Taken(accepted=60, late=0)
+    assert told[-1] == pytest.approx(1.0)
+    expected = [intake.one(one).model_dump() for one in records]
+    for found, event in zip(ingest.history.read().to_pylist(), expected, strict=True):
+        assert {name: found[name] for name in event if name in found} == {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in event.items()
+            if name in found
+        }
+
+
+@every
+def test_bringing_a_file_again_changes_nothing(
+    ingest: Ingest, intake: Intake, tmp_path: Path, records: Records, suffix: str
+) -> None:
+    path = WRITERS[suffix](tmp_path / f"file{suffix}", [*records, *records[:5]])
+    assert ingest.file(path) == Taken(accepted=60, duplicates=5)
+    before = ingest.history.fingerprint()
+    afresh = Ingest(intake, ingest.history, ingest.quarantine)
+    assert afresh.file(path) == Taken(duplicates=65)
+    assert ingest.history.fingerprint() == before
+
+
+BAD: dict[str, dict[str, Any]] = {
+    "missing": {"subscriber": None},
+    "wrong type": {"subscriber": "nobody"},
+    "negative": {"duration_s": -1},
+    "huge": {"duration_s": 2**40},
+    "future": {"occurred_at": "2099-01-01T00:00:00Z", "known_at": None},
+    "past": {"occurred_at": "1969-01-01T00:00:00Z"},
+    "extra": {"amount_fen": 5},
+    "empty": {"counterpart": ""},
+}
+
+
+@every
+@pytest.mark.parametrize("changes", BAD.values(), ids=BAD)
+def test_a_bad_record_goes_to_quarantine_alone(
+    ingest: Ingest, tmp_path: Path, records: Records, record, suffix: str, changes: dict[str, Any]
+) -> None:
+    records[7:7] = [record("call", 999, **changes)]
+    taken = ingest.file(WRITERS[suffix](tmp_path / f"file{suffix}", records))
+    assert taken == Taken(accepted=60, refused=1)
+    held = ingest.quarantine.list()
+    assert len(held) == 1
+    assert held[0].source == f"file:{suffix[1:]}"
+    assert next(iter(changes)) in [problem.field for problem in held[0].problems]
+
+
+LINES = [b"{", b"null", b"[]", b'"call"', b"\xff\xfe\xff", b'{"kind": "call"} x', b"{}{}", b"\0"]
+
+
+@pytest.mark.parametrize("line", LINES, ids=repr)
+def test_a_line_that_is_no_record_goes_to_quarantine(
+    ingest: Ingest, tmp_path: Path, records: Records, line: bytes
+) -> None:
+    path = jsonl(tmp_path / "file.jsonl", records)
+    lines = path.read_bytes().splitlines()
+    path.write_bytes(b"\n".join([*lines[:3], line, b"  ", *lines[3:], b""]))
+    assert ingest.file(path) == Taken(accepted=60, refused=1)
+    assert ingest.quarantine.list()[0].problems[0].field in {"record", "kind"}
+
+
+def test_lines_end_as_they_may(ingest: Ingest, tmp_path: Path, records: Records) -> None:
+    path = jsonl(tmp_path / "file.jsonl", records)
+    text = path.read_bytes().replace(b"\n", b"\r\n").removesuffix(b"\r\n")
+    path.write_bytes(b"\xef\xbb\xbf" + text)
+    assert ingest.file(path) == Taken(accepted=60)
+
+
+def test_blocks_cut_lines_anywhere(
+    ingest: Ingest, tmp_path: Path, records: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(formats, "BLOCK", 97)
+    path = jsonl(tmp_path / "file.jsonl", records)
+    assert ingest.file(path) == Taken(accepted=60)
+    assert ingest.history.read()["event_id"].to_pylist() == [one["event_id"] for one in records]
+
+
+def test_many_bad_lines_among_good_ones_keep_the_order(
+    ingest: Ingest, tmp_path: Path, record
+) -> None:
+    mixed = [record("sms", n, **({} if n % 3 else {"direction": "up"})) for n in range(900)]
+    taken = ingest.file(jsonl(tmp_path / "file.jsonl", mixed))
+    assert taken == Taken(accepted=600, refused=300)
+    good = [one["event_id"] for one in mixed if one["direction"] == "incoming"]
+    assert ingest.history.read()["event_id"].to_pylist() == good
+
+
+def test_ragged_and_foreign_cells_of_a_csv(
+    ingest: Ingest, tmp_path: Path, records: Records
+) -> None:
+    path = comma(tmp_path / "file.csv", records)
+    lines = path.read_bytes().splitlines(keepends=True)
+    broken = lines[2].replace(b"incoming", b"\xff\xfe").replace(b"sms-1", b"sms-1x")
+    path.write_bytes(b"".join([*lines[:3], b"a,b,c\n", broken, b"\n", *lines[3:]]))
+    assert ingest.file(path) == Taken(accepted=60, refused=2)
+    problems = [held.problems[0] for held in ingest.quarantine.list()]
+    fields = {problem.field for problem in problems}
+    assert fields == {"record", "direction"}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("empty.jsonl", b"", "expected records in .*, found an empty file"),
+        ("empty.csv", b"", "found an empty file"),
+        ("empty.parquet", b"", "found an empty file"),
+        ("columns.csv", b"kind,event,when\ncall,a,b\n", "found no event_id, occurred_at, sub"),
+        ("twice.csv", b"kind,event_id,kind,occurred_at,subscriber\n", "found kind twice"),
+        ("latin.csv", b"kind,\xe9v\xe9nement\n", "expected a header in UTF-8"),
+        ("text.parquet", b"kind,event_id\n", "found .* damaged"),
+        ("what.xlsx", b"PK", r"expected a file that ends in .jsonl, .ndjson, .csv, .parquet"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_refused_whole(
+    ingest: Ingest, tmp_path: Path, name: str, content: bytes, message: str
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(TableError, match=message):
+        ingest.file(path)
+    assert ingest.history.next_seq == 0
+    assert ingest.quarantine.count() == 0
+
+
+def test_a_missing_file_is_told(ingest: Ingest, tmp_path: Path) -> None:
+    with pytest.raises(TableError, match="found none; correct the path"):
+        ingest.file(tmp_path / "nowhere.csv")
+
+
+def test_a_header_without_rows_is_nothing(ingest: Ingest, tmp_path: Path) -> None:
+    assert ingest.file(comma(tmp_path / "file.csv", [])) == Taken()
+    assert ingest.file(parquet(tmp_path / "file.parquet", [])) == Taken()
+    (tmp_path / "file.jsonl").write_bytes(b"\n\n  \n")
+    assert ingest.file(tmp_path / "file.jsonl") == Taken()
+
+
+@pytest.mark.parametrize("keep", [0.2, 0.6, 0.95, 0.999])
+def test_a_truncated_parquet_file_is_refused_and_mends(
+    ingest: Ingest, tmp_path: Path, records: Records, keep: float
+) -> None:
+    path = parquet(tmp_path / "file.parquet", records)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(len(whole) * keep)])
+    with pytest.raises(TableError, match="expected a whole"):
+        ingest.file(path)
+    path.write_bytes(whole)
+    assert ingest.file(path) == Taken(accepted=60)
+
+
+def test_a_spoilt_page_loses_nothing_before_it(
+    ingest: Ingest, tmp_path: Path, records: Records
+) -> None:
+    path = parquet(tmp_path / "file.parquet", records)
+    whole = bytearray(path.read_bytes())
+    whole[4:400] = b"\0" * 396
+    path.write_bytes(whole)
+    with pytest.raises(TableError, match="bring it again: records that were taken in are known"):
+        ingest.file(path)
+
+
+def test_an_unsorted_file_is_counted(ingest: Ingest, tmp_path: Path, record) -> None:
+    days = [3, 1, 2, 4]
+    known = [record("sms", n, known_at=f"2026-03-0{day}T09:00:00Z") for n, day in enumerate(days)]
+    taken = ingest.file(jsonl(tmp_path / "file.jsonl", known))
+    assert taken == Taken(accepted=4, late=4, disordered=2)
+    assert ingest.history.read()["seq"].to_pylist() == [0, 1, 2, 3]
+
+
+# --- a whole deployment
+
+
+@pytest.fixture
+def wrong(tmp_path: Path, record) -> Path:
+    return jsonl(tmp_path / "file.jsonl", [record("call", 1), record("call", 2, duration_s=-7)])
+
+
+def test_a_file_and_the_replay_of_its_refusals(settings: Settings, wrong: Path) -> None:
+    assert ingest_file(wrong, settings) == Taken(accepted=1, late=0, refused=1)
+    assert replay_quarantine(settings).refused == 1
+
+    def mend(fields: dict[str, Any]) -> dict[str, Any]:
+        return {**fields, "duration_s": abs(fields["duration_s"])}
+
+    assert replay_quarantine(settings, mend=mend).passed == 1
+    found = History(settings.var / "history").read()
+    assert found["event_id"].to_pylist() == ["call-1", "call-2"]
+    assert ingest_file(wrong, settings) == Taken(duplicates=1, refused=1)
+
+
+def test_live_events_are_archived_before_a_file(
+    settings: Settings, engine: Engine, intake: Intake, record, wrong: Path
+) -> None:
+    live = [intake.one(record("sms", n)) for n in range(3)]
+    with engine.begin() as connection:
+        insert_events(connection, [event_row(one, seq=n, late=False) for n, one in enumerate(live)])
+    assert ingest_file(wrong, settings).accepted == 1
+    found = History(settings.var / "history").read()
+    assert found["event_id"].to_pylist() == ["sms-0", "sms-1", "sms-2", "call-1"]
+    assert found["seq"].to_pylist() == [0, 1, 2, 3]
+
+
+def test_no_file_while_the_service_numbers_events(
+    settings: Settings, engine: Engine, wrong: Path
+) -> None:
+    with engine.connect() as worker:
+        worker.scalar(select(func.pg_advisory_lock_shared(SERVING)))
+        with pytest.raises(StoreError, match="expected no running service"):
+            ingest_file(wrong, settings)
+
+
+def everything_written(folder: Path) -> Iterator[tuple[Path, bytes]]:
+    for path in folder.rglob("*"):
+        if path.is_file() and path.suffix != ".parquet":
+            yield path, path.read_bytes()
+        elif path.is_file():
+            yield path, str(pq.read_table(path, partitioning=None).to_pylist()).encode()
+
+
+def test_no_store_log_or_label_holds_a_raw_number(
+    tmp_path: Path, record, raw_numbers, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A run with its own PostgreSQL: history, quarantine, write-ahead log, server's log."""
+    files = tmp_path / "files"
+    files.mkdir()
+    good = [record(kind, n) for n, kind in enumerate(KINDS)]
+    bad = [record(kind, n, subscriber="13800138000x") for n, kind in enumerate(KINDS)]
+    var = tmp_path / "var"
+    settings = Settings(var=var)
+    for suffix, write in WRITERS.items():
+        ingest_file(write(files / f"file{suffix}", good + bad), settings)
+    with opened(settings) as one:
+        assert one.quarantine.count() == 6  # the same records, whatever file they came in
+        held = [str(problem) for row in one.quarantine.list() for problem in row.problems]
+    leaks = [
+        (path, raw)
+        for path, content in everything_written(var)
+        for raw in raw_numbers
+        if raw.encode() in content
+    ]
+    assert leaks == []
+    said = caplog.text + str(held)
+    assert not [raw for raw in raw_numbers if raw in said]
