@@ -201,8 +201,8 @@ class BatchAnswer(_Answer):
     """Answers in the order of the events."""
 
     results: tuple[BatchItem, ...]
-    scored: int
-    refused: int
+    scored: int = Field(description="events with a decision")
+    refused: int = Field(description="events with a problem instead")
 
 
 class Receipt(_Answer):

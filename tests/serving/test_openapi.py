@@ -4,8 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
+import pytest
 import schemathesis
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
@@ -18,26 +20,47 @@ from serving.app import create
 from serving.openapi import document
 from serving.problems import CATALOGUE, MEDIA_TYPE
 
-described = schemathesis.openapi.from_dict(document())
-CHECKS = (
+OPERATIONS = {
+    found.ok().label: found.ok()
+    for found in schemathesis.openapi.from_dict(document()).get_all_operations()
+}
+KEPT = (
     not_a_server_error,
     status_code_conformance,
     content_type_conformance,
     response_schema_conformance,
-    negative_data_rejection,
 )
-
-
-@described.parametrize()
-@settings(
-    max_examples=12,
+TAKE_MANY = {"POST /v1/fraud/score_batch", "POST /v1/events"}  # refuse record by record
+HOW = settings(
+    max_examples=8,
     deadline=None,
     derandomize=True,
+    database=None,
     suppress_health_check=list(HealthCheck),
+    phases=(Phase.generate,),
 )
-def test_answers_are_as_described(api: httpx.Client, case: Any) -> None:
-    response = case.call(base_url=str(api.base_url))
-    case.validate_response(response, checks=CHECKS)
+
+
+@pytest.mark.parametrize("label", OPERATIONS)
+def test_what_fits_the_description_is_answered_as_described(api: httpx.Client, label: str) -> None:
+    @HOW
+    @given(case=OPERATIONS[label].as_strategy(generation_mode=GenerationMode.POSITIVE))
+    def answered(case: Any) -> None:
+        case.validate_response(case.call(base_url=str(api.base_url)), checks=KEPT)
+
+    answered()
+
+
+@pytest.mark.parametrize("label", [label for label in OPERATIONS if label.startswith("POST")])
+def test_what_does_not_fit_it_is_refused_as_described(api: httpx.Client, label: str) -> None:
+    checks = KEPT if label in TAKE_MANY else (*KEPT, negative_data_rejection)
+
+    @HOW
+    @given(case=OPERATIONS[label].as_strategy(generation_mode=GenerationMode.NEGATIVE))
+    def refused(case: Any) -> None:
+        case.validate_response(case.call(base_url=str(api.base_url)), checks=checks)
+
+    refused()
 
 
 def test_the_service_publishes_this_description(api: httpx.Client) -> None:
