@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from features.attributes import CODES, EMPTY, capped_amount, whole_yuan
 from features.clock import local_hours, local_weekdays
-from features.plan import EVENT_FIELDS, Plan
+from features.plan import EVENT_FIELDS, VALUES, Plan
 from features.predicates import NIGHT_HOURS
 from features.streams import KINDS, STREAMS
 
@@ -22,6 +22,8 @@ Ints = NDArray[np.int64]
 NAMESPACES: Final = {"call": 0, "sms": 0, "lead": 0, "app": 1, "transfer": 2}
 """Kind of event to what its counterpart is: a number, an app or an account. The same text in two
 namespaces is two counterparts."""
+SQUARED: Final = len(VALUES)
+"""Column of `Frame.values` beside those of `features.plan.VALUES`."""
 NAMED: Final = {"phones": 0, "apps": 1, "accounts": 2}
 NAMED_SPACES: Final = {"phones": "t:", "apps": "p:", "accounts": "a:"}
 TOUCH: Final = 1 << 62
@@ -128,12 +130,14 @@ class Frame:
 
     @cached_property
     def values(self) -> Ints:
-        """Columns of `features.plan.VALUES`, shape (n, 5), 0 where there is none."""
+        """Shape (n, 6): one, the rest of `features.plan.VALUES` (0 for none), whole yuan squared."""
         amount = np.maximum(self.number("amount_fen"), 0)
-        found = np.zeros((len(self), 5), dtype=np.int64)
+        found = np.zeros((len(self), len(VALUES) + 1), dtype=np.int64)
+        found[:, 0] = 1
         found[:, 1] = capped_amount(amount)
         found[:, 2] = whole_yuan(amount)
         found[:, 3] = np.maximum(self.number("duration_s"), 0)
+        found[:, SQUARED] = found[:, 2] * found[:, 2]
         return found
 
     def coded(self, column: str) -> Ints:

@@ -18,18 +18,21 @@ from features.links import KNOWN_PAYERS, MEMBER_US, RING
 from features.periods import DAY_S, IDLE_DAYS, MICROSECOND
 
 __all__ = [
-    "COUNT",
+    "RULES",
     "DISTINCT",
     "MAX",
-    "OPS",
     "SCALAR_OPS",
+    "SUM",
     "Facts",
     "Recipe",
     "Role",
+    "Rules",
     "Touches",
+    "last_scalars",
     "link",
     "members",
     "note",
+    "place_holders",
     "relate",
     "reset",
     "scan",
@@ -38,8 +41,7 @@ __all__ = [
 ]
 
 Array = Any  # numba reads shapes and types from the arrays themselves
-COUNT, SUM, SQUARE, MAX, DISTINCT = range(5)
-OPS: Final = {"count": COUNT, "sum": SUM, "square": SQUARE, "max": MAX, "distinct": DISTINCT}
+SUM, MAX, DISTINCT = range(3)
 FIRST, LAST, CHAIN_START, CHAIN_CALL, LIFE_COUNT, LIFE_SUM, LIFE_SQUARE, LIFE_MAX = range(8)
 SCALAR_OPS: Final = {
     "first": FIRST,
@@ -51,23 +53,57 @@ SCALAR_OPS: Final = {
     "life_square": LIFE_SQUARE,
     "life_max": LIFE_MAX,
 }
-DAY = DAY_S * MICROSECOND
-CHAIN = DAY_S * MICROSECOND
-IDLE = IDLE_DAYS
-USED = TOUCH
+
+
+class Rules(NamedTuple):
+    """Constants of the definition, passed in: a cached kernel would not see them change."""
+
+    day: int
+    idle: int
+    chain: int
+    touch: int
+    ring: int
+    payers: int
+    member: int
+    surprise_cap: int
+    no_habit: int
+
+
+RULES: Final = Rules(
+    day=DAY_S * MICROSECOND,
+    idle=IDLE_DAYS,
+    chain=DAY_S * MICROSECOND,
+    touch=TOUCH,
+    ring=RING,
+    payers=KNOWN_PAYERS,
+    member=MEMBER_US,
+    surprise_cap=SURPRISE_CAP,
+    no_habit=NO_HABIT,
+)
+"""The rules of both engines."""
 
 
 class Recipe(NamedTuple):
-    """A state's plan as arrays: accumulators (A,), spans (P,), scalars (Q,)."""
+    """A state's plan as arrays: accumulators (A,), spans (P,), scalars (Q,).
+
+    ``sums``, ``distincts`` and ``maxes`` list the accumulators kept for each span, one span after
+    the other; ``*_end`` (P + 1,) say where each span's begin.
+    """
 
     bit: Array
-    op: Array
     value: Array
     hold: Array
+    ring: Array
+    kind: Array
     others: bool
     tile: Array
     tiles: Array
-    ring: Array
+    sums: Array
+    sums_end: Array
+    distincts: Array
+    distincts_end: Array
+    maxes: Array
+    maxes_end: Array
     scalar_bit: Array
     scalar_op: Array
     scalar_value: Array
@@ -96,23 +132,17 @@ class Touches(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """Per row values (n, V); per relation touch its time (t,) and the unit's holders (D, t)."""
+    """Values of each row (n, V); who held each touch's units before it (D, m), as touches."""
 
     values: Array
-    relation_at: Array
-    hold: Array
+    held: Array
     unit: Array
 
 
-class Totals(NamedTuple):
-    """Scratch of one key: totals (A, P), pointers and edges (P,), maxima rings, scalars (Q,)."""
-
-    total: Array
-    pointer: Array
-    edge: Array
-    ring_tile: Array
-    ring_max: Array
-    scalar: Array
+@numba.njit(inline="always")
+def _lapsed(now, used, rules):  # type: ignore[no-untyped-def]
+    """Whether a key last in use then starts anew."""
+    return used < 0 or now // rules.day - rules.idle > used // rules.day
 
 
 @numba.njit(nogil=True, cache=True)
@@ -132,7 +162,7 @@ def sort_by_key(keys: Array, order: Array, size: int) -> Any:
 
 
 @numba.njit(nogil=True, cache=True)
-def relate(touches: Touches, bits: Array, out: Any, part: Any) -> None:
+def relate(touches: Touches, bits: Array, out: Any, part: Any, rules: Rules) -> None:
     """For runs of one relation: what is new, first seen when, who holds each distinct unit."""
     new, first, hold, last = out
     holder = np.empty(len(bits), np.int64)
@@ -141,7 +171,7 @@ def relate(touches: Touches, bits: Array, out: Any, part: Any) -> None:
         used, begun = np.int64(-1), np.int64(-1)
         for i in range(touches.starts[run], touches.starts[run + 1]):
             touch, now, at = touches.relation[i], touches.now[i], touches.at[i]
-            if used < 0 or now // DAY - IDLE > used // DAY:
+            if _lapsed(now, used, rules):
                 holder[:] = -1
                 held_at[:] = -1
                 begun = np.int64(-1)
@@ -151,7 +181,7 @@ def relate(touches: Touches, bits: Array, out: Any, part: Any) -> None:
                 hold[d, touch] = holder[d]
                 if touches.mask[i] >> bits[d] & 1 and at > held_at[d]:
                     holder[d], held_at[d] = touch, at
-            if touches.mask[i] & USED:
+            if touches.mask[i] & rules.touch:
                 used = now
                 begun = at if begun < 0 else min(begun, at)
         for d in range(len(bits)):
@@ -160,44 +190,45 @@ def relate(touches: Touches, bits: Array, out: Any, part: Any) -> None:
 
 
 @numba.njit(nogil=True, cache=True)
-def surprises(touches: Touches, bit: int, values: Array, found: Array) -> None:
+def surprises(touches: Touches, bit: int, values: Array, found: Array, rules: Rules) -> None:
     """Each transfer's amount in percent of its subscriber's own mean so far."""
     for run in range(len(touches.starts) - 1):
         used, count, total = np.int64(-1), np.int64(0), np.int64(0)
         for i in range(touches.starts[run], touches.starts[run + 1]):
             now, row = touches.now[i], touches.row[i]
-            if used < 0 or now // DAY - IDLE > used // DAY:
+            if _lapsed(now, used, rules):
                 count, total = np.int64(0), np.int64(0)
             used = now
             if touches.mask[i] >> bit & 1:
                 mean = total // count if count > 0 else 0
-                percent = 100 * values[row, 1] // mean if mean > 0 else NO_HABIT
-                found[row] = min(percent, SURPRISE_CAP)
+                percent = 100 * values[row, 1] // mean if mean > 0 else rules.no_habit
+                found[row] = min(percent, rules.surprise_cap)
                 count += 1
                 total += values[row, 1]
 
 
 @numba.njit(nogil=True, cache=True)
-def members(touches: Touches, facts: Any, counts: Array, found: Any, rings: Any) -> None:
+def members(touches: Touches, facts: Any, counts: Array, found: Any, context: Any) -> None:
     """For each transfer, the counterparts in its subscriber's ring (`features.links`).
 
     Counts them into `counts` (n,) where `found` is empty; else fills its rows and members, of which
-    ``counts`` then says where each transfer's begin. Rings (runs, RING) and their fill are kept.
+    ``counts`` then says where each transfer's begin. Rings (runs, ring) and their fill are kept.
     """
     counterpart, reaches, asks = facts
+    rings, rules = context
     rows, keys = found
     for run in range(len(touches.starts) - 1):
         used, held = np.int64(-1), 0
         ring, ring_at = rings[0][run], rings[1][run]
         for i in range(touches.starts[run], touches.starts[run + 1]):
             now, row = touches.now[i], touches.row[i]
-            if used < 0 or now // DAY - IDLE > used // DAY:
+            if _lapsed(now, used, rules):
                 held = 0
             used = now
             if asks[row]:
                 place = 0
                 for k in range(held):
-                    if now - ring_at[k] <= MEMBER_US:
+                    if now - ring_at[k] <= rules.member:
                         if len(rows):
                             rows[counts[row] + place] = row
                             keys[counts[row] + place] = ring[k]
@@ -219,8 +250,8 @@ def _enter(ring, ring_at, held, key, at):  # type: ignore[no-untyped-def]
         else:
             ring[kept], ring_at[kept] = ring[k], ring_at[k]
             kept += 1
-    if kept == RING:
-        for k in range(1, RING):
+    if kept == len(ring):
+        for k in range(1, len(ring)):
             ring[k - 1], ring_at[k - 1] = ring[k], ring_at[k]
         kept -= 1
     ring[kept], ring_at[kept] = key, time
@@ -228,10 +259,10 @@ def _enter(ring, ring_at, held, key, at):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True, cache=True)
-def link(touches: Touches, facts: Any, others: Array, payers: Any) -> None:
+def link(touches: Touches, facts: Any, others: Array, payers: Any, rules: Rules) -> None:
     """For runs of one link (member, payee): how many other subscribers paid before.
 
-    Keeps each run's known payers (runs, KNOWN_PAYERS), their number, and when it last was joined.
+    Keeps each run's known payers (runs, payers), their number, and when it last was joined.
     """
     subscriber, joins = facts
     for run in range(len(touches.starts) - 1):
@@ -239,7 +270,7 @@ def link(touches: Touches, facts: Any, others: Array, payers: Any) -> None:
         known = payers[0][run]
         for i in range(touches.starts[run], touches.starts[run + 1]):
             now, row = touches.now[i], touches.row[i]
-            if used < 0 or now // DAY - IDLE > used // DAY:
+            if _lapsed(now, used, rules):
                 held = 0
             count, seen = 0, False
             for k in range(held):
@@ -250,64 +281,183 @@ def link(touches: Touches, facts: Any, others: Array, payers: Any) -> None:
             others[touches.out[i]] = count
             if joins[row]:
                 used = now
-                if not seen and held < KNOWN_PAYERS:
+                if not seen and held < rules.payers:
                     known[held] = subscriber[row]
                     held += 1
         payers[1][run], payers[2][run] = held, used
 
 
 @numba.njit(nogil=True, cache=True)
-def scan(recipe: Recipe, touches: Touches, facts: Facts, roles: Any, part: Any) -> None:
+def place_holders(relation: Array, hold: Array, place: Array, held: Array) -> None:
+    """Turn holders from relation touches (D, t) into touches of this state (D, m)."""
+    for d in range(hold.shape[0]):
+        for i in range(len(relation)):
+            touch = relation[i]
+            holder = hold[d, touch] if touch >= 0 else -1
+            held[d, i] = place[holder] if holder >= 0 else -1
+
+
+@numba.njit(nogil=True, cache=True)
+def scan(  # noqa: PLR0913 - what a kernel needs
+    recipe: Recipe, touches: Touches, facts: Facts, roles: Any, part: Any, rules: Rules
+) -> None:
     """Read and update the keys of one part (first, last run), writing each role's rows."""
-    accumulators, spans = len(recipe.op), len(recipe.tile)
-    rings = 0
-    for a in range(accumulators):
-        rings += recipe.op[a] == MAX
-    width = recipe.tiles.max() + 1 if spans else 1
-    scratch = Totals(
-        np.zeros((accumulators, spans), np.int64),
-        np.zeros(spans, np.int64),
-        np.zeros(spans, np.int64),
+    accumulators, spans = len(recipe.bit), len(recipe.tile)
+    rings = max(1, recipe.ring.max() + 1) if accumulators else 1
+    width = recipe.tiles.max() + 1 if len(recipe.maxes) else 1
+    total = np.zeros((spans, accumulators), np.int64)
+    pointer = np.zeros(spans, np.int64)
+    edge = np.zeros(spans, np.int64)
+    change = np.zeros(spans, np.int64)
+    peaks = (
         np.full((rings, spans, width), -1, np.int64),
         np.zeros((rings, spans, width), np.int64),
-        np.empty(len(recipe.scalar_op), np.int64),
     )
+    scalar = np.empty(len(recipe.scalar_op), np.int64)
     for run in range(part[0], part[1]):
-        _scan_key(recipe, touches, facts, roles, scratch, run)
+        begin, end = touches.starts[run], touches.starts[run + 1]
+        total[:] = 0
+        pointer[:] = begin
+        change[:] = -1
+        peaks[0][:] = -1
+        order = _by_time(touches.at, begin, end)
+        used = np.int64(-1)
+        for i in range(begin, end):
+            now, at, mask = touches.now[i], touches.at[i], touches.mask[i]
+            if _lapsed(now, used, rules):
+                reset(recipe, scalar)
+            for p in range(spans):
+                if now >= change[p]:
+                    tile = recipe.tile[p]
+                    latest = now // tile
+                    edge[p] = (latest - recipe.tiles[p]) * tile
+                    change[p] = (latest + 1) * tile
+                    clock = (i, end, begin)
+                    pointer[p] = _expire(
+                        recipe, touches, facts, (total, order), (p, pointer[p], edge[p]), clock
+                    )
+            out = touches.out[i]
+            if out >= 0 and touches.role[i] == 0:
+                _read(recipe, roles[0], touches, facts, (total, edge, peaks, scalar), (out, i))
+            elif out >= 0:
+                _read(recipe, roles[1], touches, facts, (total, edge, peaks, scalar), (out, i))
+            if mask != 0:
+                for p in range(spans):
+                    if at >= edge[p]:
+                        _add(recipe, touches, facts, (total, peaks), (p, edge[p]), i)
+                _hand_over(recipe, touches, facts, i)
+                note(recipe, touches, facts.values, scalar, i, rules)
+                if mask & rules.touch:
+                    used = now
 
 
 @numba.njit(nogil=True, cache=True)
-def _scan_key(recipe, touches, facts, roles, scratch, run):  # type: ignore[no-untyped-def]
-    begin, end = touches.starts[run], touches.starts[run + 1]
-    scratch.total[:] = 0
-    scratch.pointer[:] = 0
-    scratch.ring_tile[:] = -1
-    order = _by_time(touches.at[begin:end])
-    used = np.int64(-1)
-    for i in range(begin, end):
-        now = touches.now[i]
-        if used < 0 or now // DAY - IDLE > used // DAY:
-            reset(recipe, scratch.scalar)
-        _expire(recipe, touches, facts, scratch, (begin, end, i, order))
-        if touches.out[i] >= 0:
-            if touches.role[i] == 0:
-                _read(recipe, roles[0], touches, facts, scratch, i)
-            else:
-                _read(recipe, roles[1], touches, facts, scratch, i)
-        if touches.mask[i] != 0:
-            _add(recipe, touches, facts, scratch, i)
-            note(recipe, touches, facts.values, scratch.scalar, i)
-            if touches.mask[i] & USED:
-                used = now
-
-
-@numba.njit(nogil=True, cache=True)
-def _by_time(at):  # type: ignore[no-untyped-def]
+def _by_time(at, begin, end):  # type: ignore[no-untyped-def]
     """Positions in order of time; empty when arrival is that order already."""
-    for i in range(1, len(at)):
+    for i in range(begin + 1, end):
         if at[i] < at[i - 1]:
-            return np.argsort(at, kind="mergesort")
+            return np.argsort(at[begin:end], kind="mergesort")
     return np.empty(0, np.int64)
+
+
+@numba.njit(inline="always")
+def _expire(recipe, touches, facts, scratch, span, clock):  # type: ignore[no-untyped-def] # noqa: PLR0913
+    """Take out of a span what its edge has passed; where the pointer stands then."""
+    total, order = scratch
+    p, place, edge = span
+    i, end, begin = clock
+    while place < end:
+        j = begin + order[place - begin] if len(order) else place
+        if touches.at[j] >= edge:
+            break
+        if j < i:
+            mask, row = touches.mask[j], touches.row[j]
+            for k in range(recipe.sums_end[p], recipe.sums_end[p + 1]):
+                a = recipe.sums[k]
+                if mask >> recipe.bit[a] & 1:
+                    total[p, a] -= facts.values[row, recipe.value[a]]
+            for k in range(recipe.distincts_end[p], recipe.distincts_end[p + 1]):
+                a = recipe.distincts[k]
+                total[p, a] -= facts.unit[recipe.hold[a], j]
+        place += 1
+    return place
+
+
+@numba.njit(inline="always")
+def _read(recipe, role, touches, facts, scratch, where):  # type: ignore[no-untyped-def] # noqa: PLR0913
+    total, edge, peaks, scalar = scratch
+    place, i = where
+    totals = len(role.totals)
+    for c in range(totals):
+        a, p, less = role.totals[c, 0], role.totals[c, 1], role.totals[c, 2]
+        found = total[p, a]
+        if recipe.kind[a] == MAX:
+            found = _largest(recipe, peaks, edge[p], a, p)
+        elif less >= 0:
+            found -= total[less, a]
+        elif recipe.kind[a] == DISTINCT and recipe.others:
+            held = facts.held[recipe.hold[a], i]
+            if held >= 0 and touches.at[held] >= edge[p]:
+                found -= 1
+        role.out[place, c] = found
+    for m in range(len(role.marks)):
+        role.out[place, totals + m] = scalar[role.marks[m]]
+
+
+@numba.njit(nogil=True, cache=True)
+def _largest(recipe, peaks, edge, a, p):  # type: ignore[no-untyped-def]
+    ring, found = recipe.ring[a], np.int64(0)
+    oldest = edge // recipe.tile[p]
+    for slot in range(recipe.tiles[p] + 1):
+        if peaks[0][ring, p, slot] >= oldest:
+            found = max(found, peaks[1][ring, p, slot])
+    return found
+
+
+@numba.njit(inline="always")
+def _add(recipe, touches, facts, scratch, span, i):  # type: ignore[no-untyped-def] # noqa: PLR0913
+    total, peaks = scratch
+    p, edge = span
+    mask, row, at = touches.mask[i], touches.row[i], touches.at[i]
+    for k in range(recipe.sums_end[p], recipe.sums_end[p + 1]):
+        a = recipe.sums[k]
+        if mask >> recipe.bit[a] & 1:
+            total[p, a] += facts.values[row, recipe.value[a]]
+    for k in range(recipe.distincts_end[p], recipe.distincts_end[p + 1]):
+        a = recipe.distincts[k]
+        if mask >> recipe.bit[a] & 1:
+            held = facts.held[recipe.hold[a], i]
+            if held < 0 or touches.at[held] < edge:
+                total[p, a] += 1
+    for k in range(recipe.maxes_end[p], recipe.maxes_end[p + 1]):
+        a = recipe.maxes[k]
+        if mask >> recipe.bit[a] & 1:
+            _raise(recipe, peaks, (a, p), at, facts.values[row, recipe.value[a]])
+
+
+@numba.njit(inline="always")
+def _hand_over(recipe, touches, facts, i):  # type: ignore[no-untyped-def]
+    """A pair's one unit stands at its latest time; this touch may take it over."""
+    for a in range(len(recipe.bit)):
+        if recipe.kind[a] == DISTINCT and touches.mask[i] >> recipe.bit[a] & 1:
+            d = recipe.hold[a]
+            held = facts.held[d, i]
+            if held < 0 or touches.at[i] > touches.at[held]:
+                facts.unit[d, i] = 1
+                if held >= 0:
+                    facts.unit[d, held] = 0
+
+
+@numba.njit(nogil=True, cache=True)
+def _raise(recipe, peaks, which, at, value):  # type: ignore[no-untyped-def]
+    a, p = which
+    ring, tile = recipe.ring[a], at // recipe.tile[p]
+    slot = tile % (recipe.tiles[p] + 1)
+    if peaks[0][ring, p, slot] != tile:
+        peaks[0][ring, p, slot] = tile
+        peaks[1][ring, p, slot] = value
+    else:
+        peaks[1][ring, p, slot] = max(peaks[1][ring, p, slot], value)
 
 
 @numba.njit(nogil=True, cache=True)
@@ -317,130 +467,7 @@ def reset(recipe, scalar):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True, cache=True)
-def _expire(recipe, touches, facts, scratch, where):  # type: ignore[no-untyped-def]
-    begin, end, i, order = where
-    now = touches.now[i]
-    for p in range(len(recipe.tile)):
-        edge = (now // recipe.tile[p] - recipe.tiles[p]) * recipe.tile[p]
-        scratch.edge[p] = edge
-        place = begin + scratch.pointer[p]
-        while place < end:
-            j = begin + order[place - begin] if len(order) else place
-            if touches.at[j] >= edge:
-                break
-            if j < i:
-                _take_out(recipe, touches, facts, scratch.total, p, j)
-            place += 1
-        scratch.pointer[p] = place - begin
-
-
-@numba.njit(nogil=True, cache=True)
-def _take_out(recipe, touches, facts, total, p, j):  # type: ignore[no-untyped-def]
-    mask, row = touches.mask[j], touches.row[j]
-    for a in range(len(recipe.op)):
-        if mask >> recipe.bit[a] & 1:
-            op = recipe.op[a]
-            if op == COUNT:
-                total[a, p] -= 1
-            elif op == SUM:
-                total[a, p] -= facts.values[row, recipe.value[a]]
-            elif op == SQUARE:
-                value = facts.values[row, recipe.value[a]]
-                total[a, p] -= value * value
-            elif op == DISTINCT:
-                total[a, p] -= facts.unit[recipe.hold[a], touches.relation[j]]
-
-
-@numba.njit(nogil=True, cache=True)
-def _read(recipe, role, touches, facts, scratch, i):  # type: ignore[no-untyped-def]
-    out = role.out[touches.out[i]]
-    totals = len(role.totals)
-    for c in range(totals):
-        a, p, less = role.totals[c]
-        if recipe.op[a] == MAX:
-            out[c] = _largest(recipe, scratch, a, p)
-        else:
-            found = scratch.total[a, p]
-            if less >= 0:
-                found -= scratch.total[a, less]
-            if recipe.op[a] == DISTINCT and recipe.others:
-                found -= _itself(recipe, touches, facts, scratch.edge[p], a, i)
-            out[c] = found
-    for m in range(len(role.marks)):
-        out[totals + m] = scratch.scalar[role.marks[m]]
-
-
-@numba.njit(nogil=True, cache=True)
-def _itself(recipe, touches, facts, edge, a, i):  # type: ignore[no-untyped-def]
-    """1 where the subscriber of this touch is among those counted."""
-    touch = touches.relation[i]
-    if touch < 0:
-        return 0
-    held = facts.hold[recipe.hold[a], touch]
-    return 1 if held >= 0 and facts.relation_at[held] >= edge else 0
-
-
-@numba.njit(nogil=True, cache=True)
-def _largest(recipe, scratch, a, p):  # type: ignore[no-untyped-def]
-    ring, found = recipe.ring[a], np.int64(0)
-    oldest = scratch.edge[p] // recipe.tile[p]
-    for slot in range(recipe.tiles[p] + 1):
-        if scratch.ring_tile[ring, p, slot] >= oldest:
-            found = max(found, scratch.ring_max[ring, p, slot])
-    return found
-
-
-@numba.njit(nogil=True, cache=True)
-def _add(recipe, touches, facts, scratch, i):  # type: ignore[no-untyped-def]
-    mask, at = touches.mask[i], touches.at[i]
-    for a in range(len(recipe.op)):
-        if mask >> recipe.bit[a] & 1:
-            op = recipe.op[a]
-            value = facts.values[touches.row[i], recipe.value[a]]
-            if op == DISTINCT:
-                _move_unit(recipe, touches, facts, scratch, a, i)
-            elif op == MAX:
-                _raise(recipe, scratch, a, at, value)
-            else:
-                delta = value if op == SUM else (value * value if op == SQUARE else 1)
-                for p in range(len(recipe.tile)):
-                    if at >= scratch.edge[p]:
-                        scratch.total[a, p] += delta
-
-
-@numba.njit(nogil=True, cache=True)
-def _move_unit(recipe, touches, facts, scratch, a, i):  # type: ignore[no-untyped-def]
-    """The pair's one unit stands at its latest time; this touch may take it over."""
-    touch, at, d = touches.relation[i], touches.at[i], recipe.hold[a]
-    held = facts.hold[d, touch]
-    before = facts.relation_at[held] if held >= 0 else np.int64(-1)
-    if at <= before:
-        return
-    facts.unit[d, touch] = 1
-    if held >= 0:
-        facts.unit[d, held] = 0
-    for p in range(len(recipe.tile)):
-        edge = scratch.edge[p]
-        if at >= edge and (held < 0 or before < edge):
-            scratch.total[a, p] += 1
-
-
-@numba.njit(nogil=True, cache=True)
-def _raise(recipe, scratch, a, at, value):  # type: ignore[no-untyped-def]
-    ring = recipe.ring[a]
-    for p in range(len(recipe.tile)):
-        if at >= scratch.edge[p]:
-            tile = at // recipe.tile[p]
-            slot = tile % (recipe.tiles[p] + 1)
-            if scratch.ring_tile[ring, p, slot] != tile:
-                scratch.ring_tile[ring, p, slot] = tile
-                scratch.ring_max[ring, p, slot] = value
-            else:
-                scratch.ring_max[ring, p, slot] = max(scratch.ring_max[ring, p, slot], value)
-
-
-@numba.njit(nogil=True, cache=True)
-def note(recipe, touches, values, scalar, i):  # type: ignore[no-untyped-def]
+def note(recipe, touches, values, scalar, i, rules):  # type: ignore[no-untyped-def] # noqa: PLR0913
     """Keep first, last, the chain of app then call, and the totals of the key's life."""
     mask, at = touches.mask[i], touches.at[i]
     for q in range(len(scalar)):
@@ -454,7 +481,7 @@ def note(recipe, touches, values, scalar, i):  # type: ignore[no-untyped-def]
             scalar[q] = max(scalar[q], at)
         elif op in (CHAIN_START, CHAIN_CALL):
             app = scalar[recipe.scalar_link[q]]
-            if app >= 0 and at >= app and at - app <= CHAIN:
+            if app >= 0 and at >= app and at - app <= rules.chain:
                 scalar[q] = app if op == CHAIN_START else at
         elif op == LIFE_COUNT:
             scalar[q] += 1
@@ -464,3 +491,19 @@ def note(recipe, touches, values, scalar, i):  # type: ignore[no-untyped-def]
             scalar[q] += value * value
         else:
             scalar[q] = max(scalar[q], value)
+
+
+@numba.njit(nogil=True, cache=True)
+def last_scalars(recipe: Recipe, touches: Touches, values: Array, out: Any, rules: Rules) -> None:
+    """Scalars (runs, Q) as each run leaves them, and when its key was last in use (runs,)."""
+    scalars, last_used = out
+    for run in range(len(touches.starts) - 1):
+        used = np.int64(-1)
+        for i in range(touches.starts[run], touches.starts[run + 1]):
+            if _lapsed(touches.now[i], used, rules):
+                reset(recipe, scalars[run])
+            if touches.mask[i] != 0:
+                note(recipe, touches, values, scalars[run], i, rules)
+                if touches.mask[i] & rules.touch:
+                    used = touches.now[i]
+        last_used[run] = used

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numba
 import numpy as np
 
-from features.kernels import COUNT, DAY, IDLE, SQUARE, SUM, USED, Recipe, Touches, note, reset
+from features.kernels import Recipe, Touches
 
 __all__ = ["Layout", "pack_states"]
 
@@ -22,16 +22,10 @@ Array = Any
 
 
 class Layout(NamedTuple):
-    """Where things go: list length, reach in days, accumulators per span by part (with bounds)."""
+    """Length of the packed list, and how long a state is of use after its last touch."""
 
     size: int
-    reach: int
-    sums: Array
-    distincts: Array
-    maxes: Array
-    sums_end: Array
-    distincts_end: Array
-    maxes_end: Array
+    reach_us: int
 
 
 class Grid(NamedTuple):
@@ -52,7 +46,8 @@ def pack_states(recipe: Recipe, layout: Layout, touches: Touches, facts: Any, ou
     recipe, layout, touches : tuples of arrays
         The state's plan and its touches.
     facts : tuple
-        Row values (n, V), final units (D, t), the history's last moment.
+        Row values (n, V), final units (D, t), the history's last moment, scalars (runs, Q) and
+        last use (runs,).
     out : tuple
         Buffer of bytes, end of each run's text in it (empty for a state that is gone), first run,
         bytes a run can need.
@@ -62,51 +57,35 @@ def pack_states(recipe: Recipe, layout: Layout, touches: Touches, facts: Any, ou
     int
         The run to go on from.
     """
-    values, unit, now = facts
+    values, unit, now, scalars, last_used = facts
     buffer, ends, first, worst = out
     tiles = recipe.tiles.max() + 1 if len(recipe.tiles) else 1
-    widest = max(1, len(recipe.op))
+    widest = max(1, len(recipe.bit))
     grid = Grid(
         np.zeros((tiles, widest), np.int64),
         np.zeros((tiles, widest), np.int64),
         np.zeros((tiles, widest), np.int64),
         np.zeros(worst, np.uint8),
     )
-    scalar = np.empty(len(recipe.scalar_op), np.int64)
     place, run = 0, first
     while run < len(touches.starts) - 1 and place + worst < len(buffer):
-        used = _last_state(recipe, touches, values, scalar, run)
-        if used >= 0 and now // DAY - layout.reach <= used // DAY:
+        used = last_used[run]
+        if used >= 0 and now - used <= layout.reach_us:
             place = _array(buffer, place, layout.size)
             place = _int(buffer, place, used)
-            for q in range(len(scalar)):
-                place = _int(buffer, place, scalar[q])
+            for q in range(scalars.shape[1]):
+                place = _int(buffer, place, scalars[run, q])
             for p in range(len(recipe.tile)):
                 where = (run, p, now)
-                _spread(recipe, layout, touches, (values, unit), grid, where)
-                place = _write_span(recipe, layout, grid, buffer, place, where)
+                _spread(recipe, touches, (values, unit), grid, where)
+                place = _write_span(recipe, grid, buffer, place, where)
         ends[run] = place
         run += 1
     return run
 
 
 @numba.njit(nogil=True, cache=True)
-def _last_state(recipe, touches, values, scalar, run):  # type: ignore[no-untyped-def]
-    """Scalars as the run leaves them, and when the key was last in use."""
-    used = np.int64(-1)
-    for i in range(touches.starts[run], touches.starts[run + 1]):
-        now = touches.now[i]
-        if used < 0 or now // DAY - IDLE > used // DAY:
-            reset(recipe, scalar)
-        if touches.mask[i] != 0:
-            note(recipe, touches, values, scalar, i)
-            if touches.mask[i] & USED:
-                used = now
-    return used
-
-
-@numba.njit(nogil=True, cache=True)
-def _spread(recipe, layout, touches, facts, grid, where):  # type: ignore[no-untyped-def] # noqa: PLR0913
+def _spread(recipe, touches, facts, grid, where):  # type: ignore[no-untyped-def] # noqa: PLR0913
     """Lay the run's events that are inside the span out over its tiles."""
     values, unit = facts
     run, p, now = where
@@ -119,33 +98,30 @@ def _spread(recipe, layout, touches, facts, grid, where):  # type: ignore[no-unt
         if slot < 0 or touches.mask[i] == 0:
             continue
         mask, row = touches.mask[i], touches.row[i]
-        for k in range(layout.sums_end[p], layout.sums_end[p + 1]):
-            a = layout.sums[k]
+        for k in range(recipe.sums_end[p], recipe.sums_end[p + 1]):
+            a = recipe.sums[k]
             if mask >> recipe.bit[a] & 1:
-                value = values[row, recipe.value[a]]
-                op = recipe.op[a]
-                delta = 1 if op == COUNT else (value if op == SUM else value * value)
-                grid.sums[slot, k - layout.sums_end[p]] += delta
-        for k in range(layout.distincts_end[p], layout.distincts_end[p + 1]):
-            a = layout.distincts[k]
+                grid.sums[slot, k - recipe.sums_end[p]] += values[row, recipe.value[a]]
+        for k in range(recipe.distincts_end[p], recipe.distincts_end[p + 1]):
+            a = recipe.distincts[k]
             if touches.relation[i] >= 0 and mask >> recipe.bit[a] & 1:
                 held = unit[recipe.hold[a], touches.relation[i]]
-                grid.units[slot, k - layout.distincts_end[p]] += held
-        for k in range(layout.maxes_end[p], layout.maxes_end[p + 1]):
-            a = layout.maxes[k]
+                grid.units[slot, k - recipe.distincts_end[p]] += held
+        for k in range(recipe.maxes_end[p], recipe.maxes_end[p + 1]):
+            a = recipe.maxes[k]
             if mask >> recipe.bit[a] & 1:
-                kept = k - layout.maxes_end[p]
+                kept = k - recipe.maxes_end[p]
                 value = values[row, recipe.value[a]]
                 grid.peaks[slot, kept] = max(grid.peaks[slot, kept], value)
 
 
 @numba.njit(nogil=True, cache=True)
-def _write_span(recipe, layout, grid, buffer, place, where):  # type: ignore[no-untyped-def] # noqa: PLR0913
+def _write_span(recipe, grid, buffer, place, where):  # type: ignore[no-untyped-def] # noqa: PLR0913
     _, p, now = where
     start, tiles = now // recipe.tile[p] - recipe.tiles[p], recipe.tiles[p] + 1
-    sums = layout.sums_end[p + 1] - layout.sums_end[p]
-    distincts = layout.distincts_end[p + 1] - layout.distincts_end[p]
-    maxes = layout.maxes_end[p + 1] - layout.maxes_end[p]
+    sums = recipe.sums_end[p + 1] - recipe.sums_end[p]
+    distincts = recipe.distincts_end[p + 1] - recipe.distincts_end[p]
+    maxes = recipe.maxes_end[p + 1] - recipe.maxes_end[p]
     for k in range(sums):
         place = _int(buffer, place, grid.sums[:tiles, k].sum())
     for k in range(distincts):

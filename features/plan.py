@@ -29,6 +29,7 @@ __all__ = [
     "StatePlan",
     "compile_plan",
     "relation_of",
+    "spread",
 ]
 
 VALUES: Final = ("", "amount", "yuan", "duration", "surprise")
@@ -373,6 +374,15 @@ def _related(states: dict[str, StatePlan]) -> dict[str, tuple[str, ...]]:
             if item.op == "distinct":
                 _index(found[relation_of(name)], item.stream)
     return {name: tuple(streams) for name, streams in found.items()}
+
+
+def spread(state: StatePlan, span: int) -> dict[str, list[int]]:
+    """Accumulators kept for a span in the order a packed state lays them out."""
+    found: dict[str, list[int]] = {"sums": [], "distincts": [], "maxes": []}
+    for place in state.kept[span]:
+        op = state.accumulators[place].op
+        found[{"distinct": "distincts", "max": "maxes"}.get(op, "sums")].append(place)
+    return found
 
 
 def _groups(

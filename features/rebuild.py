@@ -11,14 +11,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from features.frame import Frame, in_order, without_repeats
-from features.kernels import Touches
+from features.kernels import RULES, Touches, last_scalars
 from features.keys import STATES
 from features.links import KNOWN_PAYERS
 from features.packing import Layout, pack_states
 from features.periods import DAY_S, IDLE_DAYS, MICROSECOND
-from features.plan import RELATIONS, StatePlan, compile_plan
+from features.plan import RELATIONS, StatePlan, compile_plan, spread
 from features.spec import FeatureSet
-from features.store import spread
 from features.windows import Draft, Job, recipe_of
 
 __all__ = ["final_states"]
@@ -120,8 +119,12 @@ def _labels(job: Job, state: str, draft: Draft, touches: Touches) -> tuple[Ints,
 def _packed(job: Job, state: StatePlan, touches: Touches) -> Iterator[tuple[int, bytes]]:
     layout = _layout(state)
     recipe = recipe_of(state, job.plan)
-    facts = (job.values, job.relation_of(state).last, np.int64(job.frame.now[-1]))
     runs = len(touches.starts) - 1
+    scalars = np.zeros((runs, len(state.scalars)), dtype=np.int64)
+    used = np.zeros(runs, dtype=np.int64)
+    last_scalars(recipe, touches, job.values, (scalars, used), RULES)
+    now = np.int64(job.frame.now[-1])
+    facts = (job.values, job.relation_of(state).last, now, scalars, used)
     ends = np.zeros(runs, dtype=np.int64)
     buffer = np.empty(BUFFER, dtype=np.uint8)
     first, worst = 0, _worst(state)
@@ -144,18 +147,8 @@ def _layout(state: StatePlan) -> Layout:
     reach = max([span.tile_us * (span.tiles + 1) for span in state.spans], default=0)
     return Layout(
         size,
-        max(IDLE_DAYS, -(-reach // DAY_US)),
-        *(_joined([part[name] for part in parts]) for name in ("sums", "distincts", "maxes")),
-        *(_ends([part[name] for part in parts]) for name in ("sums", "distincts", "maxes")),
+        max((IDLE_DAYS + 1) * DAY_US, reach),
     )
-
-
-def _joined(lists: list[list[int]]) -> Ints:
-    return np.array([item for items in lists for item in items], dtype=np.int64)
-
-
-def _ends(lists: list[list[int]]) -> Ints:
-    return np.cumsum([0, *(len(items) for items in lists)], dtype=np.int64)
 
 
 def _worst(state: StatePlan) -> int:

@@ -35,12 +35,13 @@ from features.plan import (
     StatePlan,
     compile_plan,
     relation_of,
+    spread,
 )
 from features.row import NAMESPACE_OF_KIND, EventRow
 from features.spec import FeatureSet
 from features.streams import KINDS, STREAMS
 
-__all__ = ["Batch", "Codec", "LiveState", "LiveStateSync", "Vector", "spread"]
+__all__ = ["Batch", "Codec", "LiveState", "LiveStateSync", "Vector"]
 
 Ints = NDArray[np.int64]
 OPS: Final = {"count": 0, "sum": 1, "square": 2, "max": 3, "distinct": 4}
@@ -568,15 +569,6 @@ def _span(
         ],
         "maxes": [{"bit": bits[i.stream], "value": VALUES.index(i.value)} for i in items["maxes"]],
     }
-
-
-def spread(state: StatePlan, span: int) -> dict[str, list[int]]:
-    """Accumulators kept for a span in the order a packed state lays them out."""
-    found: dict[str, list[int]] = {"sums": [], "distincts": [], "maxes": []}
-    for place in state.kept[span]:
-        op = state.accumulators[place].op
-        found[{"distinct": "distincts", "max": "maxes"}.get(op, "sums")].append(place)
-    return found
 
 
 def _role(state: StatePlan, role: str, streams: tuple[str, ...]) -> dict[str, Any]:

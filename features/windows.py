@@ -4,7 +4,7 @@ Events are numbered, grouped by key with a counting sort and run through `featur
 many threads as asked; threads share nothing but the key they own, so their order cannot matter.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from features import kernels
 from features.attributes import UNUSUAL_PERCENT
-from features.frame import Frame, Identities, in_order, without_repeats
-from features.kernels import Facts, Recipe, Role, Touches
+from features.frame import SQUARED, Frame, Identities, in_order, without_repeats
+from features.kernels import RULES, Facts, Recipe, Role, Touches
 from features.keys import STATE_OF
 from features.links import HABITUAL_US, KNOWN_PAYERS, RING
 from features.plan import (
@@ -30,6 +30,7 @@ from features.plan import (
     StatePlan,
     compile_plan,
     relation_of,
+    spread,
 )
 from features.spec import FeatureSet
 from features.streams import KINDS, STREAMS
@@ -42,6 +43,7 @@ CHUNK_ROWS = 1 << 14
 PARTS_PER_THREAD = 8
 REPORT = KINDS.index("report")
 TRANSFER = KINDS.index("transfer")
+PARTS = ("sums", "distincts", "maxes")
 
 
 @dataclass(frozen=True)
@@ -169,7 +171,7 @@ class Job:
         table = self.frame.table
         return Vectors(
             seq=table["seq"].to_numpy()[self.rows].astype(np.int64),
-            event_id=table["event_id"].combine_chunks().take(pa.array(self.rows)),
+            event_id=_identifiers(table, self.rows),
             X=X,
             now=own[:, EVENT_FIELDS.index("now")].copy(),
             rows=self.rows,
@@ -245,11 +247,11 @@ class Job:
             np.zeros((runs, RING), np.int64),
             np.zeros(runs, np.int64),
         )
-        kernels.members(touches, facts, counts, (none, none), rings[1:])
+        kernels.members(touches, facts, counts, (none, none), (rings[1:], RULES))
         found = Links.empty(counts, rings)
         if len(found.rows):
             fill = (found.rows, found.keys)
-            kernels.members(touches, facts, found.begin.copy(), fill, rings[1:])
+            kernels.members(touches, facts, found.begin.copy(), fill, (rings[1:], RULES))
         return found
 
     def _others(self, found: "Links", habitual: NDArray[np.bool_]) -> Ints:
@@ -270,13 +272,13 @@ class Job:
         )
         others = np.zeros(len(order), dtype=np.int64)
         facts = (self.who.subscriber, ~habitual)
-        kernels.link(touches._replace(out=order), facts, others, found.payers[2:])
+        kernels.link(touches._replace(out=order), facts, others, found.payers[2:], RULES)
         return others
 
     def _learn_surprise(self) -> None:
         touches = self.sorted(self._plain(self.who.subscriber, len(self.who.subscribers)))
         bit = self.plan.streams.index("transfer")
-        kernels.surprises(touches, bit, self.values, self.values[:, 4])
+        kernels.surprises(touches, bit, self.values, self.values[:, 4], RULES)
 
     def _relate(self, name: str, pairs: "Pairs") -> "Related":
         size = int(pairs.keys.max(initial=-1)) + 1
@@ -292,7 +294,7 @@ class Job:
         touches = self._touches(starts, pairs.rows[order], order)
         touches = touches._replace(mask=pairs.mask[order])
         out = (found.new, found.first, found.hold, found.last)
-        self._in_parts(starts, lambda part: kernels.relate(touches, bits, out, part))
+        self._in_parts(starts, lambda part: kernels.relate(touches, bits, out, part, RULES))
         return found
 
     def _touches(self, starts: Ints, row: Ints, relation: Ints) -> Touches:
@@ -333,8 +335,7 @@ class Job:
             return
         touches = self.sorted(self.draft(state.name, roles))
         relation = self.relation_of(state)
-        unit = np.zeros_like(relation.hold, np.int8)
-        facts = Facts(self.values, relation.at(self.frame), relation.hold, unit)
+        facts = Facts(self.values, *self._units(touches, relation))
         blocks = [self._block(state, role) for role in roles]
         self._scan(state, touches, facts, blocks)
         for role, block in zip(roles, blocks, strict=True):
@@ -342,6 +343,16 @@ class Job:
                 self._finish_links(X, own, block.out)
             else:
                 self._finish(X, role, (own, block.out), self._present(role))
+
+    def _units(self, touches: Touches, relation: "Related") -> tuple[Ints, NDArray[np.int8]]:
+        """For each distinct stream and touch, the touch that held the pair's unit before it."""
+        place = np.zeros(len(relation.rows), dtype=np.int64)
+        known = touches.relation >= 0
+        place[touches.relation[known]] = np.flatnonzero(known)
+        shape = (len(relation.hold), len(touches.row))
+        held = np.empty(shape, dtype=np.int64)
+        kernels.place_holders(touches.relation, relation.hold, place, held)
+        return held, np.zeros(shape, dtype=np.int8)
 
     def _finish_links(self, X: NDArray[np.float64], own: Ints, read: Ints) -> None:
         block = self._links.block(read)[self.rows]
@@ -507,7 +518,7 @@ class Job:
         recipe = recipe_of(state, self.plan)
         roles = (blocks[0], blocks[-1])
         self._in_parts(
-            touches.starts, lambda part: kernels.scan(recipe, touches, facts, roles, part)
+            touches.starts, lambda part: kernels.scan(recipe, touches, facts, roles, part, RULES)
         )
 
     def _in_parts(self, starts: Ints, task: Callable[[tuple[int, int]], None]) -> None:
@@ -627,10 +638,6 @@ class Related:
             np.zeros((streams, count), np.int8),
         )
 
-    def at(self, frame: Frame) -> Ints:
-        """When each touch happened."""
-        return frame.at[self.rows]
-
     def of_rows(self, count: int) -> Ints:
         """Touch of each of `count` rows, -1 for none."""
         found = np.full(count, -1, dtype=np.int64)
@@ -639,24 +646,56 @@ class Related:
 
 
 def recipe_of(state: StatePlan, plan: Plan) -> Recipe:
+    """The state's plan as the kernels read it."""
     bits = {stream: bit for bit, stream in enumerate(plan.streams)}
     items, scalars = state.accumulators, state.scalars
     link = next((q for q, item in enumerate(scalars) if item == Scalar("risky_app", "last")), 0)
-    whole = np.int64
+    parts = [spread(state, number) for number in range(len(state.spans))]
+    lists = {name: _listed([part[name] for part in parts]) for name in PARTS}
+    rings = np.cumsum([item.op == "max" for item in items], dtype=np.int64) - 1
+    kinds = {"max": kernels.MAX, "distinct": kernels.DISTINCT}
     return Recipe(
-        bit=np.array([bits[item.stream] for item in items], whole),
-        op=np.array([kernels.OPS[item.op] for item in items], whole),
-        value=np.array([VALUES.index(item.value) for item in items], whole),
-        hold=np.array([_hold(plan, state.name, item) for item in items], whole),
+        bit=_ints(bits[item.stream] for item in items),
+        value=_ints(_value_column(item) for item in items),
+        hold=_ints(_hold(plan, state.name, item) for item in items),
+        ring=rings,
+        kind=_ints(kinds.get(item.op, kernels.SUM) for item in items),
         others=state.name in {"counterpart", "device"},
-        tile=np.array([span.tile_us for span in state.spans], whole),
-        tiles=np.array([span.tiles for span in state.spans], whole),
-        ring=np.cumsum([item.op == "max" for item in items], dtype=whole) - 1,
-        scalar_bit=np.array([bits[item.stream] for item in scalars], whole),
-        scalar_op=np.array([kernels.SCALAR_OPS[item.op] for item in scalars], whole),
-        scalar_value=np.array([VALUES.index(item.value) for item in scalars], whole),
-        scalar_link=np.full(len(scalars), link, whole),
+        tile=_ints(span.tile_us for span in state.spans),
+        tiles=_ints(span.tiles for span in state.spans),
+        sums=lists["sums"][0],
+        sums_end=lists["sums"][1],
+        distincts=lists["distincts"][0],
+        distincts_end=lists["distincts"][1],
+        maxes=lists["maxes"][0],
+        maxes_end=lists["maxes"][1],
+        scalar_bit=_ints(bits[item.stream] for item in scalars),
+        scalar_op=_ints(kernels.SCALAR_OPS[item.op] for item in scalars),
+        scalar_value=_ints(VALUES.index(item.value) for item in scalars),
+        scalar_link=_ints(link for _ in scalars),
     )
+
+
+def _ints(values: Iterable[int]) -> Ints:
+    return np.array(list(values), dtype=np.int64)
+
+
+def _listed(lists: Sequence[Sequence[int]]) -> tuple[Ints, Ints]:
+    """Lists one after the other, and where each begins."""
+    return (
+        _ints(item for items in lists for item in items),
+        np.cumsum([0, *(len(items) for items in lists)], dtype=np.int64),
+    )
+
+
+def _value_column(item: Accumulator) -> int:
+    return SQUARED if item.op == "square" else VALUES.index(item.value)
+
+
+def _identifiers(table: pa.Table, rows: NDArray[np.intp]) -> pa.Array:
+    if "event_id" not in table.column_names:
+        return pa.nulls(len(rows), pa.string())
+    return table["event_id"].combine_chunks().take(pa.array(rows))
 
 
 def _hold(plan: Plan, state: str, item: Accumulator) -> int:
