@@ -80,7 +80,13 @@ def main() -> None:
     signer, made = Signer.fresh(), parts()
     shutil.rmtree(HERE / "bundle", ignore_errors=True)
     version = write(HERE / "bundle", made, signer)
-    probes = [[8.0, 3.0, 2.0], [1.5, 0.0, 0.0], [None, None, 9.5], [4.0, 1.0, 4.0]]
+    probes = [
+        [14.0, 9.0, 9.0],
+        [9.0, 5.0, 6.0],
+        [1.5, 0.0, 0.0],
+        [None, None, 9.5],
+        [6.0, 3.0, 7.0],
+    ]
     X = np.array(probes, dtype=np.float64)
     answers = {
         "version": version,
