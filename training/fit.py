@@ -118,8 +118,8 @@ class TrainingConfig:
         """
         return cls(
             data=DatasetConfig(delay=5, tune=5, calibrate=5, others=100_000, judged=200_000),
-            search=SearchConfig(trials=8, rounds=200, patience=40, startup=4),
-            draws=100,
+            search=SearchConfig(trials=6, rounds=120, patience=30, startup=3),
+            draws=200,
             explained=400,
             beeswarm=False,
         )

