@@ -20,7 +20,7 @@ from data.columns import read_columns
 from data.events import EVENT_TYPES, Event
 from data.problems import Problem, RejectedRecord, found_in, problems_of
 from data.pseudonyms import Pseudonymiser
-from data.screen import Judged, screen
+from data.screen import Concealer, Judged, screen
 from data.tables import EVENT_SCHEMA, from_events
 
 __all__ = ["Intake", "Rejected", "is_late"]
@@ -81,6 +81,7 @@ class Intake:
     ) -> None:
         self.pseudonymiser = pseudonymiser
         self.clock = clock
+        self._concealer = Concealer(pseudonymiser)
 
     def one(self, record: Mapping[str, Any] | bytes | str) -> Event:
         """One record as a concealed event with its ``known_at``.
@@ -133,7 +134,7 @@ class Intake:
             If a column is unknown or a needed one is missing.
         """
         columns = read_columns(given, text=text)
-        judged = screen(columns, self.pseudonymiser, self.clock().astimezone(UTC))
+        judged = screen(columns, self._concealer, self.clock().astimezone(UTC))
         doubted = np.flatnonzero(~judged.passed).tolist()
         tried = {place: self._try(columns.row(place)) for place in doubted}
         refused = {row: one for row, one in tried.items() if isinstance(one, RejectedRecord)}

@@ -33,7 +33,6 @@ Fact = TypeVar("Fact", bound=BaseModel)
 
 DIGITS = frozenset("0123456789abcdef")
 HEX = 32  # 128 bits: two of a billion numbers meet with a chance of 1e-21
-REMEMBERED = 1 << 20
 BLOCK = 64  # both SHA-256 and SM3 work on 64-byte blocks
 
 logger = logging.getLogger(__name__)
@@ -70,7 +69,6 @@ class Pseudonymiser:
         padded = (key if len(key) <= BLOCK else _new(hash, key).digest()).ljust(BLOCK, b"\0")
         self._inner = _new(hash, bytes(byte ^ 0x36 for byte in padded))
         self._outer = _new(hash, bytes(byte ^ 0x5C for byte in padded))
-        self._known: dict[tuple[str, str], str] = {}
 
     @classmethod
     def from_settings(cls, settings: Settings) -> "Pseudonymiser":
@@ -87,13 +85,10 @@ class Pseudonymiser:
 
     def one(self, namespace: Namespace, text: str) -> str:
         """Pseudonym of one identifier; what already is one passes through."""
-        found = self._known.get((namespace, text))
-        if found is None:
-            found = self._make(namespace, text)
-            if len(self._known) >= REMEMBERED:
-                self._known.clear()
-            self._known[namespace, text] = found
-        return found
+        if is_pseudonym(namespace, text):
+            return text
+        message = f"{namespace}:{normalised(namespace, text)}".encode()
+        return f"{namespace}_{self.digest(message).hex()[:HEX]}"
 
     def conceal(self, event: Fact) -> Fact:
         """Copy of an event with every identifier (also within tuples) replaced."""
@@ -122,17 +117,12 @@ class Pseudonymiser:
             pa.array(fresh, mask=missing), pa.array(list(order), pa.string())
         )
 
-    def _make(self, namespace: str, text: str) -> str:
-        if is_pseudonym(namespace, text):
-            return text
-        message = f"{namespace}:{normalised(namespace, text)}".encode()
-        return f"{namespace}_{self.digest(message).hex()[:HEX]}"
-
 
 def is_pseudonym(namespace: str, text: str) -> bool:
     """Whether a text already is a pseudonym of that namespace."""
-    prefix, _, digits = text.partition("_")
-    return prefix == namespace and len(digits) == HEX and DIGITS.issuperset(digits)
+    if len(text) != len(namespace) + 1 + HEX or not text.startswith(f"{namespace}_"):
+        return False
+    return DIGITS.issuperset(text[-HEX:])
 
 
 def normalised(namespace: str, text: str) -> str:
@@ -143,7 +133,9 @@ def normalised(namespace: str, text: str) -> str:
     >>> [normalised("tel", text) for text in ("0086 138 0013 8000", "+44 20 7946", "0044207946")]
     ['13800138000', '+44207946', '+44207946']
     """
-    text = unicodedata.normalize("NFKC", text).strip()
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text)
+    text = text.strip()
     if namespace == "tel":
         return _phone(text)
     if namespace == "dev":

@@ -16,8 +16,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from data.events import EVENT_TYPES
 from data.problems import field_schemas
+from data.pseudonyms import identifier_fields
 
-__all__ = ["KINDS", "FieldRules", "field_rules", "judge_texts", "texts_pass"]
+__all__ = ["KINDS", "FieldRules", "field_rules", "judge_texts", "text_rule", "texts_pass"]
 
 KINDS = tuple(EVENT_TYPES)
 WIDEST = np.iinfo(np.int64)
@@ -69,6 +70,23 @@ def field_rules(field: str) -> FieldRules:
         high=np.where(allowed, [one.get("maximum", WIDEST.max) for one in given], WIDEST.min),
         default=tuple(one.get("default") for one in given),
     )
+
+
+@cache
+def text_rule(kind: str, field: str) -> str:
+    """One name for all fields whose texts are judged and concealed alike.
+
+    Examples
+    --------
+    >>> text_rule("call", "counterpart") == text_rule("sms", "subscriber")
+    True
+    >>> text_rule("call", "counterpart") == text_rule("transfer", "counterpart")
+    False
+    """
+    schema = field_schemas()[kind][field]
+    said = {name: schema[name] for name in sorted({*schema} - {"description", "default"})}
+    lowered = "to_lower=True" in repr(EVENT_TYPES[kind].model_fields[field])
+    return f"{identifier_fields(EVENT_TYPES[kind]).get(field)} {lowered} {said}"
 
 
 def judge_texts(kind: str, field: str, texts: Sequence[str]) -> list[str | None]:

@@ -7,6 +7,7 @@ too strict without harm, and must never be too lax.
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,10 @@ from data.clock import AHEAD, LATE, STAMPED
 from data.columns import Columns
 from data.events import EARLIEST, EVENT_TYPES, LATEST
 from data.pseudonyms import Pseudonymiser, identifier_fields
-from data.rules import KINDS, field_rules, judge_texts, texts_pass
+from data.rules import KINDS, field_rules, judge_texts, text_rule, texts_pass
 from data.tables import CODE, EVENT_SCHEMA, TIME
 
-__all__ = ["Judged", "screen"]
+__all__ = ["Concealer", "Judged", "screen"]
 
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -29,6 +30,7 @@ Mask = NDArray[np.bool_]
 REPORT = KINDS.index("report")
 REFUSED, ABSENT = -2, -1
 LONGEST_LIST = 64
+REMEMBERED = 1 << 19
 LISTS = ("phones", "accounts", "apps")
 US = 1_000_000
 
@@ -49,27 +51,57 @@ class Judged:
     passed: Mask
 
 
-def screen(columns: Columns, names: Pseudonymiser, now: datetime) -> Judged:
+class Concealer:
+    """Judges texts by the contracts and turns identifiers into pseudonyms, each text once.
+
+    Remembers what became of the texts it met, since the same lines and accounts come back in
+    every batch. Fields with the same rule share what is remembered.
+    """
+
+    def __init__(self, names: Pseudonymiser) -> None:
+        self.names = names
+        self._known: dict[str, dict[str, str | None]] = {}
+
+    def conceal(self, kind: str, field: str, words: list[str]) -> list[str | None]:
+        """What each text becomes; None where the contract refuses it."""
+        known = self._known.setdefault(text_rule(kind, field), {})
+        if len(known) > REMEMBERED:
+            known.clear()
+        new = [word for word in words if word not in known]
+        if new:
+            known.update(zip(new, self._made(kind, field, new), strict=True))
+        return [known[word] for word in words]
+
+    def _made(self, kind: str, field: str, words: list[str]) -> list[str | None]:
+        judged = judge_texts(kind, field, words)
+        namespace = identifier_fields(EVENT_TYPES[kind]).get(field)
+        if namespace is None:
+            return judged
+        one = self.names.one
+        return [None if word is None else one(namespace, word) for word in judged]
+
+
+def screen(columns: Columns, concealer: Concealer, now: datetime) -> Judged:
     """Judge, complete and conceal columns.
 
     Parameters
     ----------
     columns
         What came in, in our types.
-    names
-        Turns identifiers into pseudonyms.
+    concealer
+        Judges texts and turns identifiers into pseudonyms.
     now
         Our clock: stamps ``known_at`` where it is absent, bounds what may be claimed.
     """
-    return _Pass(columns, names, now).run()
+    return _Pass(columns, concealer, now).run()
 
 
 class _Pass:
     """One table on its way through; `ok` shrinks as columns are judged."""
 
-    def __init__(self, columns: Columns, names: Pseudonymiser, now: datetime) -> None:
+    def __init__(self, columns: Columns, concealer: Concealer, now: datetime) -> None:
         self.columns = columns
-        self.names = names
+        self.conceal = concealer.conceal
         self.now = now
         self.count = columns.given.num_rows
         self.kind = self._kinds()
@@ -179,27 +211,18 @@ class _Pass:
     ) -> Ints:
         """Code of what each (kind, text) becomes; codes are dealt in `order`."""
         becomes = np.full(met.shape, ABSENT, dtype=np.int64)
-        rules = field_rules(name)
-        for place, kind in enumerate(KINDS):
-            default = rules.default[place]
+        for place, default in enumerate(field_rules(name).default):
             if default is not None and met[place, -1]:
                 becomes[place, -1] = order.setdefault(str(default), len(order))
-            used = np.flatnonzero(met[place, :-1])
-            if rules.allowed[place] and len(used):
+        for kind, alike in _alike(name).items():
+            used = np.flatnonzero(met[alike, :-1].any(axis=0))
+            if len(used):
                 words = texts.take(pa.array(used)).to_pylist()
-                becomes[place, used] = [
+                becomes[np.ix_(np.array(alike), used)] = [
                     REFUSED if word is None else order.setdefault(word, len(order))
-                    for word in self._concealed(kind, name, words)
+                    for word in self.conceal(kind, name, words)
                 ]
         return becomes
-
-    def _concealed(self, kind: str, name: str, words: list[str]) -> list[str | None]:
-        judged = judge_texts(kind, name, words)
-        namespace = identifier_fields(EVENT_TYPES[kind]).get(name)
-        if namespace is None:
-            return judged
-        one = self.names.one
-        return [None if word is None else one(namespace, word) for word in judged]
 
     def _distinct(self, name: str, given: pa.Array) -> pa.Array:
         """A column whose texts mostly differ: event_id by its pattern, citizen_id as any text."""
@@ -219,7 +242,7 @@ class _Pass:
             return values
         parent = pc.list_parent_indices(values).to_numpy()
         encoded = items.dictionary_encode()
-        words = self._concealed("report", name, encoded.dictionary.to_pylist())
+        words = self.conceal("report", name, encoded.dictionary.to_pylist())
         fits = np.array([*(word is not None for word in words), False])
         codes = encoded.indices.fill_null(len(words)).to_numpy()
         self.ok[parent[~fits[codes]]] = False
@@ -241,6 +264,18 @@ class _Pass:
                 _us(done[name]) for name in ("first_contact_at", "occurred_at", "reported_at")
             )
             self.ok &= ~report | ((first <= last) & (last <= told))
+
+
+@cache
+def _alike(field: str) -> dict[str, list[int]]:
+    """Kinds whose texts of a field obey the same rule, under the first of them."""
+    found: dict[str, list[int]] = {}
+    first: dict[str, str] = {}
+    for place, kind in enumerate(KINDS):
+        if field_rules(field).allowed[place]:
+            leader = first.setdefault(text_rule(kind, field), kind)
+            found.setdefault(leader, []).append(place)
+    return found
 
 
 def _offsets(lengths: Any, values: pa.Array) -> pa.Array:

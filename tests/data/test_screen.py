@@ -16,7 +16,7 @@ from data.events import EVENT_TYPES, ScamType
 from data.intake import Intake, is_late
 from data.problems import RejectedRecord
 from data.pseudonyms import Pseudonymiser
-from data.screen import screen
+from data.screen import Concealer, screen
 from data.tables import CODE, EVENT_SCHEMA, TIME, from_events
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -161,7 +161,7 @@ def test_columns_and_rows_agree(given_records: list[dict[str, Any]]) -> None:
 @given(st.lists(records(), min_size=1, max_size=12))
 def test_what_passes_the_screen_passes_its_contract(given_records: list[dict[str, Any]]) -> None:
     columns = read_columns(table_of(given_records))
-    judged = screen(columns, INTAKE.pseudonymiser, NOW)
+    judged = screen(columns, Concealer(INTAKE.pseudonymiser), NOW)
     for place in np.flatnonzero(judged.passed):
         INTAKE.one(given_records[place])
 
@@ -170,7 +170,7 @@ def test_what_passes_the_screen_passes_its_contract(given_records: list[dict[str
 def test_the_screen_passes_what_is_right(record, kind: str) -> None:
     """Else every row would go the slow way, and nobody would notice."""
     table = table_of([INTAKE.one(record(kind, number)).model_dump() for number in range(3)])
-    assert screen(read_columns(table), INTAKE.pseudonymiser, NOW).passed.all()
+    assert screen(read_columns(table), Concealer(INTAKE.pseudonymiser), NOW).passed.all()
 
 
 def test_defaults_are_the_contracts(record) -> None:
