@@ -70,17 +70,19 @@ def demo(
     from dataclasses import replace
 
     from experiments.alert import alert_page
-    from experiments.demo import Demo, demonstrate
+    from experiments.demo import Demo, demonstration, stay
     from experiments.result import print_result
-    from serving.server import Place
+    from serving.server import Place, stopped_by_signals
 
-    chosen = Demo.small() if quick else Demo()
-    chosen = replace(chosen, place=Place(port=port))
+    chosen = replace(Demo.small() if quick else Demo(), place=Place(port=port))
     shown = Console()
-    seen = demonstrate(_settings(), chosen, shown, stay=not check)
-    if page is not None:
-        page.write_text(alert_page(seen.alert), "utf-8")
-    print_result(seen.result)
+    with stopped_by_signals(), demonstration(_settings(), chosen, shown) as seen:
+        if page is not None:
+            page.write_text(alert_page(seen.alert), "utf-8")
+        if check:
+            print_result(seen.result())
+        else:
+            stay(seen, shown)
 
 
 @app.command()
@@ -154,6 +156,9 @@ def train_fraud(
     as_of: AsOf = None,
     trials: Annotated[int | None, typer.Option(help="Trials of the search.")] = None,
     per_day: Annotated[float, typer.Option(help="Citizens a day the centre can alert.")] = 20.0,
+    levels: Annotated[
+        Path | None, typer.Option(help="JSON of the city's own levels (words, colours, deadlines).")
+    ] = None,
 ) -> None:
     """Train, judge, sign and register a fraud model as it could have been trained then."""
     from dataclasses import replace
@@ -161,10 +166,13 @@ def train_fraud(
     from data.history import History
     from experiments.result import print_result
     from experiments.trained import trained
+    from models.policy import levels_from_text
     from training.fit import TrainingConfig, train_fraud
 
     settings = _settings()
     config = replace(TrainingConfig(), per_day=per_day)
+    if levels is not None:
+        config = config.with_levels(levels_from_text(levels.read_text(encoding="utf-8")))
     if trials is not None:
         config = replace(config, search=replace(config.search, trials=trials))
     run = train_fraud(

@@ -5,12 +5,14 @@ never meets a deployment's history or keys.
 """
 
 import json
+import shlex
 import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -34,10 +36,19 @@ from data.settings import Settings
 from data.simulator import City, Simulation, live, simulate
 from experiments.alert import alert_card, alert_line
 from experiments.result import Result
-from serving.server import Place, Running, running, stopped_by_signals
+from serving.server import Place, Running, running
 from training.fit import STEPS, TrainedRun, TrainingConfig, train_fraud
 
-__all__ = ["Demo", "DemoError", "Shown", "Steps", "demonstrate", "lay_history", "play"]
+__all__ = [
+    "Demo",
+    "DemoError",
+    "Shown",
+    "Steps",
+    "demonstration",
+    "lay_history",
+    "play",
+    "stay",
+]
 
 PATIENCE_S = 180.0  # how long the stream may run before an alert must have come
 
@@ -113,28 +124,58 @@ class Bar:
 
 @dataclass(frozen=True)
 class Shown:
-    """What a demonstration came to: the seconds it took and the alert it ended with."""
+    """A demonstration that has come to its first alert and still runs.
 
-    result: Result
+    Parameters
+    ----------
+    alert : mapping
+        The service's answer, with the ``event`` that was asked about.
+    answers : iterator of mapping
+        What the live stream brings next.
+    service : Running
+    bundle : Path
+    seconds : mapping of step to float
+    """
+
     alert: Mapping[str, Any]
+    answers: Iterator[Mapping[str, Any]]
+    service: Running
+    bundle: Path
+    seconds: Mapping[str, float]
+
+    def result(self) -> Result:
+        """Seconds by step, and the alert in figures."""
+        total = round(sum(self.seconds.values()), 1)
+        rows = [(name, f"{taken:.1f}") for name, taken in self.seconds.items()]
+        return Result(
+            title="Demonstration on a simulated city: seconds by step",
+            columns=("step", "s"),
+            rows=(*rows, ("all", f"{total:.1f}")),
+            figures={
+                "seconds": dict(self.seconds),
+                "seconds_total": total,
+                "level": self.alert["level"]["name"],
+                "score": self.alert["score"],
+                "reasons": len(self.alert["reasons"]),
+            },
+        )
 
 
-def demonstrate(settings: Settings, demo: Demo, console: Console, *, stay: bool) -> Shown:
-    """Run the chain; with `stay`, keep the service and the stream going until a signal.
+@contextmanager
+def demonstration(settings: Settings, demo: Demo, console: Console) -> Iterator[Shown]:
+    """Run the chain up to the first explained alert; everything stops with the block.
 
     Parameters
     ----------
     settings : Settings
-        Its `var` is emptied of an earlier demonstration (``var/demo``) and written to.
+        ``var/demo`` under its `var` is emptied of an earlier demonstration and written to.
     demo : Demo
     console : Console
-        Where progress, the alert and the addresses are shown.
-    stay : bool
+        Where progress and the alert are shown.
 
-    Returns
-    -------
+    Yields
+    ------
     Shown
-        Seconds by step and the first explained alert.
 
     Raises
     ------
@@ -147,19 +188,24 @@ def demonstrate(settings: Settings, demo: Demo, console: Console, *, stay: bool)
     with steps.step("simulated city into history") as told:
         citizens = lay_history(town, settings, told)
     with steps.step("features, tuned models, model card") as told:
-        trained = _train(settings, demo, citizens, told)
-    with stopped_by_signals(), ExitStack() as stack:
+        bundle = _train(settings, demo, citizens, told).bundle
+    with ExitStack() as stack:
         with steps.step("service up, feature state built") as told:
-            chosen = replace(settings, bundle=trained.bundle)
+            chosen = replace(settings, bundle=bundle)
             service = stack.enter_context(running(chosen, demo.place, progress=told))
         answers = play(service.url, town, demo.speed)
         with steps.step("live stream to the first explained alert"):
             alert = _first_alert(answers)
         console.print(alert_card(alert))
-        if stay:
-            _tell_addresses(console, service, trained, alert)
-            _go_on(answers, console)
-    return Shown(seconds_by_step(steps.seconds, alert), alert)
+        yield Shown(alert, answers, service, bundle, steps.seconds)
+
+
+def stay(shown: Shown, console: Console) -> None:
+    """Tell the addresses to open, then show alerts as they come, until a signal."""
+    _tell_addresses(shown, console)
+    for answer in shown.answers:
+        if answer["alert"]:
+            console.print(alert_line(answer))
 
 
 def lay_history(town: Simulation, settings: Settings, told: "Bar") -> pa.Table:
@@ -200,24 +246,6 @@ def play(url: str, town: Simulation, speed: float) -> Iterator[Mapping[str, Any]
             yield {**answer.json(), "event": event}
 
 
-def seconds_by_step(seconds: Mapping[str, float], alert: Mapping[str, Any]) -> Result:
-    """Lay out what the demonstration took."""
-    rows = [(name, f"{taken:.1f}") for name, taken in seconds.items()]
-    total = round(sum(seconds.values()), 1)
-    return Result(
-        title="Demonstration on a simulated city: seconds by step",
-        columns=("step", "s"),
-        rows=(*rows, ("all", f"{total:.1f}")),
-        figures={
-            "seconds": dict(seconds),
-            "seconds_total": total,
-            "level": alert["level"]["name"],
-            "score": alert["score"],
-            "reasons": len(alert["reasons"]),
-        },
-    )
-
-
 def _own_folder(settings: Settings) -> Settings:
     folder = settings.var / "demo"
     if folder.exists():
@@ -255,33 +283,24 @@ def _first_alert(answers: Iterator[Mapping[str, Any]]) -> Mapping[str, Any]:
     )
 
 
-def _tell_addresses(
-    console: Console, service: Running, trained: TrainedRun, alert: Mapping[str, Any]
-) -> None:
-    event = json.dumps({**alert["event"], "event_id": "try-1"}, ensure_ascii=False)
+def _tell_addresses(shown: Shown, console: Console) -> None:
+    url = shown.service.url
+    event = json.dumps({**shown.alert["event"], "event_id": "try-1"}, ensure_ascii=False)
     lines = (
         "",
         "[bold]Open[/]",
-        f"  the API and its description   {service.url}/",
-        f"  the model's card              {service.url}/v1/model",
-        f"  this decision, recomputed     {service.url}/v1/decisions/{alert['event_id']}",
-        f"  metrics                       {service.url}/metrics",
-        f"  the model bundle              {trained.bundle}",
+        f"  the API and its description   {url}/",
+        f"  the model's card              {url}/v1/model",
+        f"  this decision, recomputed     {url}/v1/decisions/{shown.alert['event_id']}",
+        f"  metrics                       {url}/metrics",
+        f"  the model bundle              {shown.bundle}",
         "",
         "[bold]Ask[/] for an explained score:",
     )
-    console.print("\n".join(lines), highlight=False)
-    console.print(
-        f"curl -s '{service.url}/v1/fraud/score?explain=true' "
-        f"-H 'Content-Type: application/json' -d '{event}'",
-        markup=False,
-        highlight=False,
-        soft_wrap=True,
+    console.print("\n".join(lines), highlight=False, soft_wrap=True)
+    ask = (
+        f"curl -s '{url}/v1/fraud/score?explain=true' -H 'Content-Type: application/json' "
+        f"-d {shlex.quote(event)}"
     )
+    console.print(ask, markup=False, highlight=False, soft_wrap=True)
     console.print("\nThe simulated city goes on; alerts follow. Ctrl-C stops everything.\n")
-
-
-def _go_on(answers: Iterator[Mapping[str, Any]], console: Console) -> None:
-    for answer in answers:
-        if answer["alert"]:
-            console.print(alert_line(answer))
