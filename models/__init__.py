@@ -9,7 +9,7 @@ from models.calibration import Calibration
 from models.card import Card, Metric
 from models.fraud import FraudModel, fraud_recipe
 from models.norms import Norms
-from models.policy import Advice, Channel, Level, Policy, standard_levels
+from models.policy import Advice, Channel, Level, Policy, levels_from_text, standard_levels
 from models.scam_type import ScamTypeModel
 from models.signing import PublicKey, Signer
 from models.stage import StageModel
@@ -39,6 +39,7 @@ __all__ = [
     "TrackRecord",
     "Trees",
     "fraud_recipe",
+    "levels_from_text",
     "load",
     "standard_levels",
     "write",

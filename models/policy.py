@@ -6,7 +6,7 @@ adverse act: it recommends who speaks to the citizen and how soon.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from models.stage import StageModel
 from models.trees import Floats, ModelError
 
-__all__ = ["Advice", "Channel", "Level", "Policy", "standard_levels"]
+__all__ = ["Advice", "Channel", "Level", "Policy", "levels_from_text", "standard_levels"]
 
 MINUTE_S, HOUR_S, DAY_S = 60, 3_600, 86_400
 
@@ -111,6 +111,34 @@ def standard_levels(per_day: float = 100.0) -> tuple[Level, ...]:
         Level("blue", "蓝色预警", "blue warning", "#1565c0", 0.6 * per_day, 0.01, text,
               {"paying": 30 * MINUTE_S, "engaged": 2 * HOUR_S, "contact": DAY_S}),
     )  # fmt: skip
+
+
+def levels_from_text(text: str) -> tuple[Level, ...]:
+    """A city's own levels from JSON: a list, the most urgent first, with the fields of `Level`.
+
+    Examples
+    --------
+    >>> text = json.dumps([asdict(level) for level in standard_levels()])
+    >>> levels_from_text(text) == standard_levels()
+    True
+
+    Raises
+    ------
+    ModelError
+        If it is no such list.
+    """
+    try:
+        return _levels(json.loads(text))
+    except (KeyError, TypeError, json.JSONDecodeError) as error:
+        names = ", ".join(part.name for part in fields(Level))
+        raise ModelError(
+            f"expected a JSON list of levels with {names}, "
+            f"found {type(error).__name__}: {error}; start from standard_levels()"
+        ) from error
+
+
+def _levels(rows: Sequence[Mapping[str, Any]]) -> tuple[Level, ...]:
+    return tuple(Level(**{**row, "channel": Channel(**row["channel"])}) for row in rows)
 
 
 @dataclass(frozen=True)
@@ -225,10 +253,7 @@ class Policy:
     def from_text(cls, text: str) -> "Policy":
         """Read `to_text` back."""
         content = json.loads(text)
-        levels = tuple(
-            Level(**{**level, "channel": Channel(**level["channel"])})
-            for level in content["levels"]
-        )
+        levels = _levels(content["levels"])
         return cls(levels, tuple(content["thresholds"]), tuple(content["per_day"]))
 
     def renamed(self, names: Mapping[str, Mapping[str, Any]]) -> "Policy":

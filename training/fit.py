@@ -30,7 +30,7 @@ from models.card import Card
 from models.directions import directions
 from models.fraud import FraudModel, fraud_recipe
 from models.norms import Norms
-from models.policy import Policy, standard_levels
+from models.policy import Level, Policy, standard_levels
 from models.scam_type import ScamTypeModel
 from models.signing import Signer
 from models.stage import StageModel
@@ -89,6 +89,8 @@ class TrainingConfig:
     search : SearchConfig
         Trials and rounds.
     features : FeatureSet
+    levels : tuple of Level, optional
+        The city's own levels, the most urgent first; `with_levels` sets them.
     per_day : float
         Citizens a day the centre can alert; a tenth red, three tenths yellow, the rest blue.
     draws : int
@@ -102,10 +104,15 @@ class TrainingConfig:
     data: DatasetConfig = field(default_factory=DatasetConfig)
     search: SearchConfig = field(default_factory=SearchConfig)
     features: FeatureSet = FRAUD_FEATURES
+    levels: tuple[Level, ...] | None = None
     per_day: float = 20.0
     draws: int = 300
     explained: int = 1000
     beeswarm: bool = True
+
+    def with_levels(self, levels: tuple[Level, ...]) -> "TrainingConfig":
+        """Return the same with a city's own levels, whose capacities add up to `per_day`."""
+        return replace(self, levels=levels, per_day=sum(level.per_day for level in levels))
 
     @classmethod
     def demo(cls) -> "TrainingConfig":
@@ -339,7 +346,7 @@ def _policy(dataset: Dataset, fraud: FraudModel, config: TrainingConfig) -> Poli
         fraud.score(later.X),
         later.day,
         later.citizen,
-        standard_levels(config.per_day),
+        config.levels or standard_levels(config.per_day),
         share=dataset.share["calibrate"],
     )
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.policy import Policy, standard_levels
+from models.policy import Policy, levels_from_text, standard_levels
 from models.trees import ModelError
 
 
@@ -160,3 +160,9 @@ def test_a_policy_that_makes_no_sense_is_refused(changes, match) -> None:
 def test_a_level_that_makes_no_sense_is_refused(changes, match) -> None:
     with pytest.raises(ModelError, match=match):
         replace(standard_levels()[0], **changes)
+
+
+@pytest.mark.parametrize("text", ["", '{"red": 1}', "[{}]", "[1]", '[{"name": "red"}]', "null"])
+def test_levels_of_another_shape_are_refused(text) -> None:
+    with pytest.raises(ModelError, match="expected a JSON list of levels with name, zh, en"):
+        levels_from_text(text)
