@@ -120,11 +120,11 @@ def quarantine_list(
     limit: Annotated[int, typer.Option(help="How many, the oldest first.")] = 20,
 ) -> None:
     """Show what waits, and what is wrong with each record."""
-    from data.ingest import opened
+    from data.ingest import quarantined
 
-    with opened(_settings()) as ingest:
-        held = ingest.quarantine.list(limit=limit)
-        print(f"{ingest.quarantine.count()} waiting")
+    with quarantined(_settings()) as kept:
+        held = kept.list(limit=limit)
+        print(f"{kept.count()} waiting")
     for record in held:
         print(f"{record.id}  {record.received_at:%Y-%m-%d %H:%M}  {record.source}")
         for problem in record.problems:

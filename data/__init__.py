@@ -6,8 +6,12 @@ The lowest folder of the house. It knows facts (`data.events`), lets them in thr
 be (`data.labels`) and where others come from (`data.sources`, `data.simulator`). What follows from
 facts at a moment is for `features`; what to conclude is for `models`.
 
-Nothing is imported here: a worker that scores must not pay for what only training reads.
+Modules are imported when they are first asked for: a worker that scores must not pay for what only
+training reads.
 """
+
+from importlib import import_module
+from types import ModuleType
 
 __all__ = [
     "clock",
@@ -32,3 +36,9 @@ __all__ = [
     "stores",
     "tables",
 ]
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return import_module(f"{__name__}.{name}")

@@ -28,7 +28,15 @@ from data.settings import Settings
 from data.stores import StoreError, open_database
 from data.tables import EVENT_SCHEMA, empty_events, from_events
 
-__all__ = ["Ingest", "Taken", "archive", "ingest_file", "opened", "replay_quarantine"]
+__all__ = [
+    "Ingest",
+    "Taken",
+    "archive",
+    "ingest_file",
+    "opened",
+    "quarantined",
+    "replay_quarantine",
+]
 
 Progress = Callable[[str, float], None]
 
@@ -167,6 +175,18 @@ def opened(settings: Settings, intake: Intake | None = None) -> Iterator[Ingest]
             with _resting(engine) as connection, history.alone():
                 archive(history, connection)
                 yield Ingest(intake, history, Quarantine(engine, intake))
+        finally:
+            engine.dispose()
+
+
+@contextmanager
+def quarantined(settings: Settings) -> Iterator[Quarantine]:
+    """The quarantine of a deployment, to look at; the service may run."""
+    with open_database(settings) as url:
+        upgrade(url)
+        engine = connect(url)
+        try:
+            yield Quarantine(engine, Intake(Pseudonymiser.from_settings(settings)))
         finally:
             engine.dispose()
 

@@ -17,7 +17,7 @@ from data.columns import FIELDS, TableError
 from data.database import SERVING, event_row, insert_events
 from data.events import EVENT_TYPES
 from data.history import History
-from data.ingest import Ingest, Taken, ingest_file, opened, replay_quarantine
+from data.ingest import Ingest, Taken, ingest_file, opened, quarantined, replay_quarantine
 from data.intake import Intake
 from data.quarantine import Quarantine
 from data.settings import Settings
@@ -292,6 +292,8 @@ def test_no_file_while_the_service_numbers_events(
         worker.scalar(select(func.pg_advisory_lock_shared(SERVING)))
         with pytest.raises(StoreError, match="expected no running service"):
             ingest_file(wrong, settings)
+        with quarantined(settings) as looked_at:
+            assert looked_at.count() == 0
 
 
 def everything_written(folder: Path) -> Iterator[tuple[Path, bytes]]:
