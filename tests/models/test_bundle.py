@@ -289,6 +289,15 @@ def test_a_development_key_is_made_loudly_and_kept(tmp_path, caplog) -> None:
     assert public.confirms(b"x", first.sign(b"x"))
 
 
+def test_a_signature_has_one_spelling_only() -> None:
+    signer = Signer.fresh()
+    text = signer.sign(b"x")
+    digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    twin = text[:-3] + digits[digits.index(text[-3]) ^ 1] + text[-2:]
+    assert signer.public_key.confirms(b"x", text)
+    assert not signer.public_key.confirms(b"x", twin)
+
+
 @pytest.mark.parametrize("text", ["", "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----"])
 def test_a_wrong_key_says_how_to_make_one(text) -> None:
     with pytest.raises(ModelError, match="openssl genpkey -algorithm ed25519"):
