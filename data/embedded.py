@@ -89,12 +89,11 @@ def use(server: Server) -> Iterator[None]:
     StoreError
         If it does not come up within a minute.
     """
-    server.home.mkdir(parents=True, exist_ok=True)
-    with (server.home / "users.lock").open("a") as users:
+    with _opened(server.home / "users.lock") as users:
         fcntl.flock(users, fcntl.LOCK_SH)  # waits while a warden stops the server
         wardens: list[int] = []
         try:
-            with (server.home / "start.lock").open("a") as start:
+            with _opened(server.home / "start.lock") as start:
                 fcntl.flock(start, fcntl.LOCK_EX)
                 if not server.answers():
                     _start(server, wardens)
@@ -104,6 +103,17 @@ def use(server: Server) -> Iterator[None]:
             for warden in wardens:
                 with suppress(ChildProcessError):
                     os.waitpid(warden, options)
+
+
+def _opened(lock: Path) -> IO[str]:
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        return lock.open("a")
+    except PermissionError as error:
+        raise StoreError(
+            f"expected to write in {lock.parent}, found that user {os.geteuid()} may not; run as "
+            "the user who made it, or set FOREWARN_VAR to another folder"
+        ) from error
 
 
 def short_folder(home: Path, longest: str) -> Path:
