@@ -1,6 +1,6 @@
-"""Event tables as the bulk engine sees them: integer columns, codes for identifiers, stream masks."""
+"""Event tables as the bulk engine sees them: integer columns, identifier codes, stream masks."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from features.attributes import CODES, EMPTY, capped_amount, whole_yuan
 from features.clock import local_hours, local_weekdays
-from features.plan import EVENT_FIELDS, VALUES, Plan
+from features.plan import VALUES, Plan
 from features.predicates import NIGHT_HOURS
 from features.streams import KINDS, STREAMS
 
@@ -22,6 +22,7 @@ Ints = NDArray[np.int64]
 NAMESPACES: Final = {"call": 0, "sms": 0, "lead": 0, "app": 1, "transfer": 2}
 """Kind of event to what its counterpart is: a number, an app or an account. The same text in two
 namespaces is two counterparts."""
+FROM_STATE: Final = ("surprise", "is_new", "new_device")
 SQUARED: Final = len(VALUES)
 """Column of `Frame.values` beside those of `features.plan.VALUES`."""
 NAMED: Final = {"phones": 0, "apps": 1, "accounts": 2}
@@ -60,15 +61,17 @@ class Frame:
     def __init__(self, table: pa.Table, zone: str) -> None:
         self.table = table.unify_dictionaries()
         self.zone = zone
+        self._times: dict[str, Ints] = {}
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
 
     def times(self, column: str) -> Ints:
         """UTC microseconds of a time column without nulls."""
-        return np.ascontiguousarray(self.table[column].to_numpy().astype("datetime64[us]")).view(
-            np.int64
-        )
+        if column not in self._times:
+            whole = pc.cast(self.table[column], pa.timestamp("us", tz="UTC")).cast(pa.int64())
+            self._times[column] = np.ascontiguousarray(whole.to_numpy())
+        return self._times[column]
 
     def text(self, column: str) -> tuple[NDArray[np.int32], list[Any]]:
         """Codes (-1 for null) and the values they stand for."""
@@ -129,6 +132,11 @@ class Frame:
         return local_hours(self.times("occurred_at"), self.zone)
 
     @cached_property
+    def weekday(self) -> Ints:
+        """Day of the week on the city's clock, 0 Monday."""
+        return local_weekdays(self.times("occurred_at"), self.zone)
+
+    @cached_property
     def values(self) -> Ints:
         """Shape (n, 6): one, the rest of `features.plan.VALUES` (0 for none), whole yuan squared."""
         amount = np.maximum(self.number("amount_fen"), 0)
@@ -164,35 +172,34 @@ class Frame:
             found &= predicate.columns(self)
         return found
 
-    def attributes(self, rows: NDArray[np.intp]) -> Ints:
-        """The event block of some rows, shape (m, len(EVENT_FIELDS)); circumstances left empty."""
-        kind = self.kind[rows]
-        hour = self.hour[rows]
-        weekday = local_weekdays(self.times("occurred_at")[rows], self.zone)
-        columns = {
-            "now": self.now[rows],
-            "at": self.at[rows],
-            "kind": kind,
-            "amount": np.where(kind == KINDS.index("transfer"), self.values[rows, 1], EMPTY),
-            "yuan": np.where(kind == KINDS.index("transfer"), self.values[rows, 2], EMPTY),
-            "duration": self.number("duration_s")[rows],
-            "hour": hour,
-            "weekday": weekday,
-            "weekend": (weekday >= 5).astype(np.int64),
-            "night": np.isin(hour, NIGHT_HOURS).astype(np.int64),
-            "incoming": self.coded("direction")[rows],
-            "age_days": self.number("counterpart_age_days")[rows],
-            "delay": self.now[rows] - self.at[rows],
-        }
-        for name in ("roaming", "foreign", "has_link", "has_code", "listed", "limit_raised"):
-            columns[name] = self.number(name)[rows]
-        for name in ("action", "channel", "grade"):
-            columns[name] = self.coded(name)[rows]
-        block = np.full((len(rows), len(EVENT_FIELDS)), EMPTY, dtype=np.int64)
-        for place, name in enumerate(EVENT_FIELDS):
-            if name in columns:
-                block[:, place] = columns[name]
+    def attributes(self, rows: NDArray[np.intp], fields: Sequence[str]) -> Ints:
+        """The event block of some rows, shape (m, len(fields)); the state's part is `EMPTY`."""
+        block = np.full((len(rows), len(fields)), EMPTY, dtype=np.int64)
+        for place, name in enumerate(fields):
+            if name not in FROM_STATE:
+                block[:, place] = self._attribute(name)[rows]
         return block
+
+    def _attribute(self, name: str) -> Ints:
+        transfer = self.kind == KINDS.index("transfer")
+        makers: dict[str, Callable[[], Ints]] = {
+            "now": lambda: self.now,
+            "at": lambda: self.at,
+            "kind": lambda: self.kind,
+            "amount": lambda: np.where(transfer, self.values[:, 1], EMPTY),
+            "yuan": lambda: np.where(transfer, self.values[:, 2], EMPTY),
+            "duration": lambda: self.number("duration_s"),
+            "hour": lambda: self.hour,
+            "weekday": lambda: self.weekday,
+            "weekend": lambda: (self.weekday >= 5).astype(np.int64),
+            "night": lambda: np.isin(self.hour, NIGHT_HOURS).astype(np.int64),
+            "incoming": lambda: self.coded("direction"),
+            "age_days": lambda: self.number("counterpart_age_days"),
+            "delay": lambda: self.now - self.at,
+        }
+        if name in makers:
+            return makers[name]()
+        return self.coded(name) if name in CODES else self.number(name)
 
 
 @dataclass(frozen=True)

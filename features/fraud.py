@@ -121,7 +121,7 @@ TELECOM_COUNTERPART = [
     *_over("counterpart", "share", "inward", ("7d",), of="any"),
     *_over("counterpart", "mean", "call_in", ("7d",), "duration"),
     *_over("counterpart", "count", "lead", LONG),
-    *_over("counterpart", "distinct", "followed followed_shared", ("24h", "7d")),
+    *_over("counterpart", "others", "followed followed_shared", ("24h", "7d")),
 ]
 TRANSFER_PAIR = [
     *_over("pair", "count", "any", ALL),

@@ -95,7 +95,6 @@ class Recipe(NamedTuple):
     hold: Array
     ring: Array
     kind: Array
-    others: bool
     tile: Array
     tiles: Array
     sums: Array
@@ -111,7 +110,7 @@ class Recipe(NamedTuple):
 
 
 class Role(NamedTuple):
-    """What a role reads, as arrays: totals (C, 3) of accumulator, span, less; marks (M,)."""
+    """What a role reads, as arrays: totals (C, 4) of accumulator, span, less, others; marks (M,)."""
 
     totals: Array
     marks: Array
@@ -298,57 +297,126 @@ def place_holders(relation: Array, hold: Array, place: Array, held: Array) -> No
 
 
 @numba.njit(nogil=True, cache=True)
-def scan(  # noqa: PLR0913 - what a kernel needs
+def scan(  # type: ignore[no-untyped-def] # noqa: PLR0913, PLR0912, PLR0915, C901
     recipe: Recipe, touches: Touches, facts: Facts, roles: Any, part: Any, rules: Rules
-) -> None:
-    """Read and update the keys of one part (first, last run), writing each role's rows."""
-    accumulators, spans = len(recipe.bit), len(recipe.tile)
-    rings = max(1, recipe.ring.max() + 1) if accumulators else 1
-    width = recipe.tiles.max() + 1 if len(recipe.maxes) else 1
-    total = np.zeros((spans, accumulators), np.int64)
-    pointer = np.zeros(spans, np.int64)
-    edge = np.zeros(spans, np.int64)
-    change = np.zeros(spans, np.int64)
-    peaks = (
-        np.full((rings, spans, width), -1, np.int64),
-        np.zeros((rings, spans, width), np.int64),
+):
+    """Read and update the keys of one part (first, last run), writing each role's rows.
+
+    One long function: a call with a tuple of arrays costs more than all the arithmetic here.
+    """
+    bit, column, hold, kind = recipe.bit, recipe.value, recipe.hold, recipe.kind
+    tiles, tile = recipe.tiles, recipe.tile
+    sums, sums_end = recipe.sums, recipe.sums_end
+    distincts, distincts_end = recipe.distincts, recipe.distincts_end
+    starts, rows, nows, ats = touches.starts, touches.row, touches.now, touches.at
+    masks, outs, role_of = touches.mask, touches.out, touches.role
+    values, held_by, unit = facts.values, facts.held, facts.unit
+    totals_0, marks_0, out_0 = roles[0].totals, roles[0].marks, roles[0].out
+    totals_1, marks_1, out_1 = roles[1].totals, roles[1].marks, roles[1].out
+    spans, has_maxes = len(tile), len(recipe.maxes) > 0
+    day, idle, touch_bit = rules.day, rules.idle, rules.touch
+    has_scalars = len(recipe.scalar_op) > 0
+    total = np.zeros((spans, len(bit)), np.int64)
+    pointer, edge, change = (
+        np.zeros(spans, np.int64),
+        np.zeros(spans, np.int64),
+        np.zeros(spans, np.int64),
     )
+    peak_tile, peak = _rings(recipe)
     scalar = np.empty(len(recipe.scalar_op), np.int64)
     for run in range(part[0], part[1]):
-        begin, end = touches.starts[run], touches.starts[run + 1]
+        begin, end = starts[run], starts[run + 1]
         total[:] = 0
         pointer[:] = begin
         change[:] = -1
-        peaks[0][:] = -1
-        order = _by_time(touches.at, begin, end)
+        if has_maxes:
+            peak_tile[:] = -1
+        order = _by_time(ats, begin, end)
+        late = len(order) > 0
         used = np.int64(-1)
         for i in range(begin, end):
-            now, at, mask = touches.now[i], touches.at[i], touches.mask[i]
-            if _lapsed(now, used, rules):
-                reset(recipe, scalar)
+            now, at, mask, row = nows[i], ats[i], masks[i], rows[i]
+            if has_scalars and (used < 0 or now // day - idle > used // day):
+                reset(recipe.scalar_op, scalar)
             for p in range(spans):
-                if now >= change[p]:
-                    tile = recipe.tile[p]
-                    latest = now // tile
-                    edge[p] = (latest - recipe.tiles[p]) * tile
-                    change[p] = (latest + 1) * tile
-                    clock = (i, end, begin)
-                    pointer[p] = _expire(
-                        recipe, touches, facts, (total, order), (p, pointer[p], edge[p]), clock
-                    )
-            out = touches.out[i]
-            if out >= 0 and touches.role[i] == 0:
-                _read(recipe, roles[0], touches, facts, (total, edge, peaks, scalar), (out, i))
-            elif out >= 0:
-                _read(recipe, roles[1], touches, facts, (total, edge, peaks, scalar), (out, i))
-            if mask != 0:
-                for p in range(spans):
-                    if at >= edge[p]:
-                        _add(recipe, touches, facts, (total, peaks), (p, edge[p]), i)
-                _hand_over(recipe, touches, facts, i)
-                note(recipe, touches, facts.values, scalar, i, rules)
-                if mask & rules.touch:
-                    used = now
+                if now < change[p]:
+                    continue
+                latest = now // tile[p]
+                limit = (latest - tiles[p]) * tile[p]
+                edge[p], change[p] = limit, (latest + 1) * tile[p]
+                place = pointer[p]
+                while place < end:
+                    j = begin + order[place - begin] if late else place
+                    if ats[j] >= limit:
+                        break
+                    if j < i:
+                        gone, gone_row = masks[j], rows[j]
+                        for k in range(sums_end[p], sums_end[p + 1]):
+                            a = sums[k]
+                            if gone >> bit[a] & 1:
+                                total[p, a] -= values[gone_row, column[a]]
+                        for k in range(distincts_end[p], distincts_end[p + 1]):
+                            total[p, distincts[k]] -= unit[hold[distincts[k]], j]
+                    place += 1
+                pointer[p] = place
+            if outs[i] >= 0:
+                first = role_of[i] == 0
+                wanted = totals_0 if first else totals_1
+                marks = marks_0 if first else marks_1
+                out = out_0 if first else out_1
+                place, width = outs[i], len(wanted)
+                for c in range(width):
+                    a, p = wanted[c, 0], wanted[c, 1]
+                    found = total[p, a]
+                    if wanted[c, 2] >= 0:
+                        found -= total[wanted[c, 2], a]
+                    elif wanted[c, 3] != 0:
+                        held = held_by[hold[a], i]
+                        if held >= 0 and ats[held] >= edge[p]:
+                            found -= 1
+                    elif kind[a] == MAX:
+                        ring = recipe.ring[a]
+                        found = _largest(peak_tile[ring, p], peak[ring, p], edge[p] // tile[p])
+                    out[place, c] = found
+                for m in range(len(marks)):
+                    out[place, width + m] = scalar[marks[m]]
+            if mask == 0:
+                continue
+            for p in range(spans):
+                if at < edge[p]:
+                    continue
+                for k in range(sums_end[p], sums_end[p + 1]):
+                    a = sums[k]
+                    if mask >> bit[a] & 1:
+                        total[p, a] += values[row, column[a]]
+                for k in range(distincts_end[p], distincts_end[p + 1]):
+                    a = distincts[k]
+                    if mask >> bit[a] & 1:
+                        held = held_by[hold[a], i]
+                        if held < 0 or ats[held] < edge[p]:
+                            total[p, a] += 1
+            if has_maxes:
+                _raise(recipe, (peak_tile, peak), edge, mask, (at, values[row]))
+            for a in range(len(bit)):
+                if kind[a] == DISTINCT and mask >> bit[a] & 1:
+                    held = held_by[hold[a], i]
+                    if held < 0 or at > ats[held]:
+                        unit[hold[a], i] = 1
+                        if held >= 0:
+                            unit[hold[a], held] = 0
+            if has_scalars:
+                note(recipe, (mask, at), values[row], scalar, rules.chain)
+            if mask & touch_bit:
+                used = now
+
+
+@numba.njit(nogil=True, cache=True)
+def _rings(recipe):  # type: ignore[no-untyped-def]
+    """Tile index and maximum of each slot: a ring for each accumulator of maxima and span."""
+    rings = recipe.ring.max() + 1 if len(recipe.maxes) else 0
+    width = recipe.tiles.max() + 1 if len(recipe.maxes) else 0
+    shape = (rings, len(recipe.tile), width)
+    return np.full(shape, -1, np.int64), np.zeros(shape, np.int64)
 
 
 @numba.njit(nogil=True, cache=True)
@@ -360,128 +428,57 @@ def _by_time(at, begin, end):  # type: ignore[no-untyped-def]
     return np.empty(0, np.int64)
 
 
-@numba.njit(inline="always")
-def _expire(recipe, touches, facts, scratch, span, clock):  # type: ignore[no-untyped-def] # noqa: PLR0913
-    """Take out of a span what its edge has passed; where the pointer stands then."""
-    total, order = scratch
-    p, place, edge = span
-    i, end, begin = clock
-    while place < end:
-        j = begin + order[place - begin] if len(order) else place
-        if touches.at[j] >= edge:
-            break
-        if j < i:
-            mask, row = touches.mask[j], touches.row[j]
-            for k in range(recipe.sums_end[p], recipe.sums_end[p + 1]):
-                a = recipe.sums[k]
-                if mask >> recipe.bit[a] & 1:
-                    total[p, a] -= facts.values[row, recipe.value[a]]
-            for k in range(recipe.distincts_end[p], recipe.distincts_end[p + 1]):
-                a = recipe.distincts[k]
-                total[p, a] -= facts.unit[recipe.hold[a], j]
-        place += 1
-    return place
-
-
-@numba.njit(inline="always")
-def _read(recipe, role, touches, facts, scratch, where):  # type: ignore[no-untyped-def] # noqa: PLR0913
-    total, edge, peaks, scalar = scratch
-    place, i = where
-    totals = len(role.totals)
-    for c in range(totals):
-        a, p, less = role.totals[c, 0], role.totals[c, 1], role.totals[c, 2]
-        found = total[p, a]
-        if recipe.kind[a] == MAX:
-            found = _largest(recipe, peaks, edge[p], a, p)
-        elif less >= 0:
-            found -= total[less, a]
-        elif recipe.kind[a] == DISTINCT and recipe.others:
-            held = facts.held[recipe.hold[a], i]
-            if held >= 0 and touches.at[held] >= edge[p]:
-                found -= 1
-        role.out[place, c] = found
-    for m in range(len(role.marks)):
-        role.out[place, totals + m] = scalar[role.marks[m]]
-
-
 @numba.njit(nogil=True, cache=True)
-def _largest(recipe, peaks, edge, a, p):  # type: ignore[no-untyped-def]
-    ring, found = recipe.ring[a], np.int64(0)
-    oldest = edge // recipe.tile[p]
-    for slot in range(recipe.tiles[p] + 1):
-        if peaks[0][ring, p, slot] >= oldest:
-            found = max(found, peaks[1][ring, p, slot])
+def _largest(peak_tile, peak, oldest):  # type: ignore[no-untyped-def]
+    found = np.int64(0)
+    for slot in range(len(peak)):
+        if peak_tile[slot] >= oldest:
+            found = max(found, peak[slot])
     return found
 
 
-@numba.njit(inline="always")
-def _add(recipe, touches, facts, scratch, span, i):  # type: ignore[no-untyped-def] # noqa: PLR0913
-    total, peaks = scratch
-    p, edge = span
-    mask, row, at = touches.mask[i], touches.row[i], touches.at[i]
-    for k in range(recipe.sums_end[p], recipe.sums_end[p + 1]):
-        a = recipe.sums[k]
-        if mask >> recipe.bit[a] & 1:
-            total[p, a] += facts.values[row, recipe.value[a]]
-    for k in range(recipe.distincts_end[p], recipe.distincts_end[p + 1]):
-        a = recipe.distincts[k]
-        if mask >> recipe.bit[a] & 1:
-            held = facts.held[recipe.hold[a], i]
-            if held < 0 or touches.at[held] < edge:
-                total[p, a] += 1
-    for k in range(recipe.maxes_end[p], recipe.maxes_end[p + 1]):
-        a = recipe.maxes[k]
-        if mask >> recipe.bit[a] & 1:
-            _raise(recipe, peaks, (a, p), at, facts.values[row, recipe.value[a]])
-
-
-@numba.njit(inline="always")
-def _hand_over(recipe, touches, facts, i):  # type: ignore[no-untyped-def]
-    """A pair's one unit stands at its latest time; this touch may take it over."""
-    for a in range(len(recipe.bit)):
-        if recipe.kind[a] == DISTINCT and touches.mask[i] >> recipe.bit[a] & 1:
-            d = recipe.hold[a]
-            held = facts.held[d, i]
-            if held < 0 or touches.at[i] > touches.at[held]:
-                facts.unit[d, i] = 1
-                if held >= 0:
-                    facts.unit[d, held] = 0
+@numba.njit(nogil=True, cache=True)
+def _raise(recipe, rings, edge, mask, fact):  # type: ignore[no-untyped-def]
+    peak_tile, peak = rings
+    at, values = fact
+    for p in range(len(edge)):
+        if at < edge[p]:
+            continue
+        tile = at // recipe.tile[p]
+        slot = tile % (recipe.tiles[p] + 1)
+        for k in range(recipe.maxes_end[p], recipe.maxes_end[p + 1]):
+            a = recipe.maxes[k]
+            if mask >> recipe.bit[a] & 1:
+                ring, value = recipe.ring[a], values[recipe.value[a]]
+                if peak_tile[ring, p, slot] != tile:
+                    peak_tile[ring, p, slot], peak[ring, p, slot] = tile, value
+                else:
+                    peak[ring, p, slot] = max(peak[ring, p, slot], value)
 
 
 @numba.njit(nogil=True, cache=True)
-def _raise(recipe, peaks, which, at, value):  # type: ignore[no-untyped-def]
-    a, p = which
-    ring, tile = recipe.ring[a], at // recipe.tile[p]
-    slot = tile % (recipe.tiles[p] + 1)
-    if peaks[0][ring, p, slot] != tile:
-        peaks[0][ring, p, slot] = tile
-        peaks[1][ring, p, slot] = value
-    else:
-        peaks[1][ring, p, slot] = max(peaks[1][ring, p, slot], value)
-
-
-@numba.njit(nogil=True, cache=True)
-def reset(recipe, scalar):  # type: ignore[no-untyped-def]
+def reset(ops, scalar):  # type: ignore[no-untyped-def]
+    """Forget what idleness forgets."""
     for q in range(len(scalar)):
-        scalar[q] = 0 if recipe.scalar_op[q] >= LIFE_COUNT else -1
+        scalar[q] = 0 if ops[q] >= LIFE_COUNT else -1
 
 
 @numba.njit(nogil=True, cache=True)
-def note(recipe, touches, values, scalar, i, rules):  # type: ignore[no-untyped-def] # noqa: PLR0913
+def note(recipe, when, values, scalar, chain):  # type: ignore[no-untyped-def] # noqa: C901
     """Keep first, last, the chain of app then call, and the totals of the key's life."""
-    mask, at = touches.mask[i], touches.at[i]
+    mask, at = when
     for q in range(len(scalar)):
         if not mask >> recipe.scalar_bit[q] & 1:
             continue
         op = recipe.scalar_op[q]
-        value = values[touches.row[i], recipe.scalar_value[q]]
+        value = values[recipe.scalar_value[q]]
         if op == FIRST:
             scalar[q] = at if scalar[q] < 0 else min(scalar[q], at)
         elif op == LAST:
             scalar[q] = max(scalar[q], at)
         elif op in (CHAIN_START, CHAIN_CALL):
             app = scalar[recipe.scalar_link[q]]
-            if app >= 0 and at >= app and at - app <= rules.chain:
+            if app >= 0 and at >= app and at - app <= chain:
                 scalar[q] = app if op == CHAIN_START else at
         elif op == LIFE_COUNT:
             scalar[q] += 1
@@ -501,9 +498,11 @@ def last_scalars(recipe: Recipe, touches: Touches, values: Array, out: Any, rule
         used = np.int64(-1)
         for i in range(touches.starts[run], touches.starts[run + 1]):
             if _lapsed(touches.now[i], used, rules):
-                reset(recipe, scalars[run])
-            if touches.mask[i] != 0:
-                note(recipe, touches, values, scalars[run], i, rules)
-                if touches.mask[i] & rules.touch:
+                reset(recipe.scalar_op, scalars[run])
+            mask = touches.mask[i]
+            if mask != 0:
+                when = (mask, touches.at[i])
+                note(recipe, when, values[touches.row[i]], scalars[run], rules.chain)
+                if mask & rules.touch:
                     used = touches.now[i]
         last_used[run] = used

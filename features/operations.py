@@ -24,7 +24,7 @@ ORDER_S = DAY_S
 
 @dataclass(frozen=True)
 class Total:
-    """An accumulator over a window: count, sum, square, max or distinct."""
+    """An accumulator over a window: count, sum, square, max, distinct, or distinct others."""
 
     stream: str
     op: str
@@ -283,7 +283,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     ),
     "in_degree": Operation(
         "plain",
-        lambda spec: (Total(spec.stream, "distinct", spec.window),),
+        lambda spec: (Total(spec.stream, "others", spec.window),),
         PEOPLE,
         "{window}另有{value}人与{key}发生{stream}",
         "{value} other people had {stream} to {key} {window}",
@@ -291,10 +291,18 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     ),
     "out_degree": Operation(
         "plain",
-        lambda spec: (Total(spec.stream, "distinct", spec.window),),
+        lambda spec: (Total(spec.stream, "others", spec.window),),
         PEOPLE,
         "{key}{window}{stream}另外{value}人",
         "{key}: {stream} from it reached {value} other people {window}",
+        _one,
+    ),
+    "others": Operation(
+        "plain",
+        lambda spec: (Total(spec.stream, "others", spec.window),),
+        PEOPLE,
+        "{key}{window}另有{value}名{stream}",
+        "{key}: {value} other {stream} {window}",
         _one,
     ),
     "since_last": Operation(

@@ -62,6 +62,7 @@ EVENT_FIELDS: Final = (
     "new_device",
 )
 """The event's own raw integers in order, -1 where it has none; the last three come from the state."""
+ALWAYS = ("now", "at", "kind")
 LINK_FIELDS: Final = ("contacts", "others", "followed", "followed_shared", "reports")
 RELATIONS: Final = ("pair", "holding")
 """Kinds of state that relate two keys and so know what is new and what is distinct."""
@@ -77,8 +78,8 @@ CIRCUMSTANCE_NEEDS: Final = {
 REACH: Final = ("reach", "risky_app")
 """Streams by which a counterpart reaches a subscriber."""
 MEMBER_TOTALS: Final = (
-    Total("followed", "distinct", "24h"),
-    Total("followed_shared", "distinct", "24h"),
+    Total("followed", "others", "24h"),
+    Total("followed_shared", "others", "24h"),
     Total("report", "count", "30d"),
 )
 """What a transfer reads of each counterpart that had reached its subscriber."""
@@ -112,11 +113,15 @@ class Span:
 
 @dataclass(frozen=True)
 class Column:
-    """A total to hand out: an accumulator over a span, less (for lagged windows) a shorter one."""
+    """A total to hand out: an accumulator over a span, less (for lagged windows) a shorter one.
+
+    With `others`, a distinct count leaves out the subscriber who reads it.
+    """
 
     accumulator: int
     span: int
     less: int
+    others: bool = False
 
 
 @dataclass(frozen=True)
@@ -208,6 +213,11 @@ class Plan:
                 _index(found, stream)
         return tuple(found)
 
+    @cached_property
+    def fields(self) -> tuple[str, ...]:
+        """Columns of the event's own block: clock, time and kind, then what some formula reads."""
+        return own_fields(self.features)
+
     def finish(
         self,
         X: NDArray[np.float64],
@@ -230,6 +240,7 @@ class Plan:
         """
         own, other = blocks
         clock = own[:, :1].astype(np.float64)
+        whole = bool(present.all())
         for group in self.groups:
             if group.role != role:
                 continue
@@ -238,7 +249,7 @@ class Plan:
                 for from_event, index in group.args
             )
             found = FORMULAS[group.formula](args, group.constants, clock)
-            X[:, group.targets] = np.where(present[:, None], found, np.nan)
+            X[:, group.targets] = found if whole else np.where(present[:, None], found, np.nan)
 
 
 @lru_cache(maxsize=16)
@@ -276,10 +287,12 @@ class _Draft:
     def total(self, role: str, want: Total) -> Column:
         window = WINDOWS[want.window]
         tile = window.tile_s * MICROSECOND
-        found = _index(self.accumulators, Accumulator(want.stream, want.op, want.value))
+        others = want.op == "others"
+        op = "distinct" if others else want.op
+        found = _index(self.accumulators, Accumulator(want.stream, op, want.value))
         far = _index(self.spans, Span(tile, window.tiles))
         near = _index(self.spans, Span(tile, window.lag_tiles)) if window.lag_s else -1
-        column = Column(found, far, near)
+        column = Column(found, far, near, others)
         self.columns.setdefault(role, {})[column] = 0
         return column
 
@@ -339,7 +352,7 @@ def _circumstances(spec: FeatureSpec, need: Reference) -> set[str]:
     found = {CIRCUMSTANCE_NEEDS[STREAMS[need.stream].circumstance]} - {""}
     if isinstance(need, Total):
         found |= {"surprise"} if need.value == "surprise" else set()
-        found |= {relation_of(STATE_OF[spec.key])} if need.op == "distinct" else set()
+        found |= {relation_of(STATE_OF[spec.key])} if need.op in {"distinct", "others"} else set()
     return found | ({"links"} if need.stream in LINKED else set())
 
 
@@ -385,6 +398,13 @@ def spread(state: StatePlan, span: int) -> dict[str, list[int]]:
     return found
 
 
+def own_fields(features: FeatureSet) -> tuple[str, ...]:
+    """Fields of the event's own block that some formula reads, after `now`, `at` and `kind`."""
+    needs = (need for spec in features for need in spec.operation.needs(spec))
+    found = {need.field for need in needs if isinstance(need, Own)}
+    return tuple(name for name in EVENT_FIELDS if name in found or name in ALWAYS)
+
+
 def _groups(
     features: FeatureSet, layout: dict[FeatureSpec, tuple[Place, ...]], states: dict[str, StatePlan]
 ) -> tuple[Group, ...]:
@@ -407,24 +427,25 @@ def _group(
 ) -> Group:
     specs, layout, states = context
     chosen = [specs[number] for number in numbers]
+    own = own_fields(FeatureSet(specs))
     places = zip(*(layout[spec] for spec in chosen), strict=True)
     constants = zip(*(spec.operation.constants(spec) for spec in chosen), strict=True)
     return Group(
         formula,
         key,
         np.array(numbers, dtype=np.intp),
-        tuple(_argument(key, column, states) for column in places),
+        tuple(_argument(key, column, own, states) for column in places),
         tuple(np.array(values, dtype=np.float64) for values in constants),
     )
 
 
 def _argument(
-    key: str, places: tuple[Place, ...], states: dict[str, StatePlan]
+    key: str, places: tuple[Place, ...], fields: tuple[str, ...], states: dict[str, StatePlan]
 ) -> tuple[bool, NDArray[np.intp]]:
     own = isinstance(places[0], str) and key != "link"
     table: tuple[Any, ...]
     if key == "link":
         table = LINK_FIELDS
     else:
-        table = EVENT_FIELDS if own else states[STATE_OF[key]].columns[key]
+        table = fields if own else states[STATE_OF[key]].columns[key]
     return own, np.array([table.index(place) for place in places], dtype=np.intp)

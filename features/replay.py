@@ -108,9 +108,7 @@ def certify(
         )
     ordered = without_repeats(in_order(history))
     select = np.isin(ordered["seq"].to_numpy(), seq)
-    replayed = bulk(
-        ordered, features, zone=zone, threads=threads, select=select, repeats="trust"
-    )
+    replayed = bulk(ordered, features, zone=zone, threads=threads, select=select, repeats="trust")
     place = np.searchsorted(replayed.seq, seq)
     found = place < len(replayed.seq)
     found[found] = replayed.seq[place[found]] == seq[found]

@@ -1,5 +1,6 @@
 """One event as the live engine sees it: the row twin of `features.frame`."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any, Final
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from features.attributes import CODES, EMPTY, capped_amount, whole_yuan
 from features.clock import DAY_US, EPOCH_WEEKDAY, HOUR_US, QUARTER_US, offset_us
-from features.plan import EVENT_FIELDS, Plan
+from features.plan import Plan
 from features.predicates import NIGHT_HOURS
 from features.streams import KINDS, STREAMS
 
@@ -93,8 +94,10 @@ class EventRow:
         names = [space + text for space, field in parts for text in self.value(field) or ()]
         return list(dict.fromkeys(names))
 
-    def attributes(self, now: int, circumstances: dict[str, int]) -> NDArray[np.int64]:
-        """The event block, shape (1, len(EVENT_FIELDS))."""
+    def attributes(
+        self, now: int, circumstances: dict[str, int], fields: Sequence[str]
+    ) -> NDArray[np.int64]:
+        """The event block, shape (1, len(fields))."""
         at = min(self.occurred, now)
         amount, yuan, _ = self.values
         transfer = self.event.kind == "transfer"
@@ -117,7 +120,7 @@ class EventRow:
             **{name: self._code(name) for name in ("action", "channel", "grade")},
             **circumstances,
         }
-        return np.array([[found[name] for name in EVENT_FIELDS]], dtype=np.int64)
+        return np.array([[found[name] for name in fields]], dtype=np.int64)
 
     def _number(self, column: str) -> int:
         value = self.value(column)

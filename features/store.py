@@ -24,7 +24,6 @@ from features.attributes import NO_HABIT, SURPRISE_CAP, UNUSUAL_PERCENT
 from features.frame import Frame
 from features.periods import DAY_S, IDLE_DAYS, MICROSECOND
 from features.plan import (
-    EVENT_FIELDS,
     LINK_FIELDS,
     REACH,
     VALUES,
@@ -138,7 +137,7 @@ class Codec:
         values = np.full((1, len(self.features)), np.nan)
         if row.event.scored:
             known = dict(zip(CIRCUMSTANCE_FIELDS, found[HEAD:].tolist(), strict=False))
-            own = row.attributes(now, known)
+            own = row.attributes(now, known, self.plan.fields)
             self._finish(values, own, found[None, :], _present(row))
         return Vector(values[0], seq, now, bool(repeated))
 
@@ -157,7 +156,7 @@ class Codec:
     def subject(self, now: int, answer: bytes) -> NDArray[np.float64]:
         """Finish what was read of a subscriber alone."""
         found = np.frombuffer(answer, dtype="<f8").astype(np.int64)[None, :]
-        own = np.full((1, len(EVENT_FIELDS)), -1, dtype=np.int64)
+        own = np.full((1, len(self.plan.fields)), -1, dtype=np.int64)
         own[0, :2] = now
         values = np.full((1, len(self.features)), np.nan)
         self.plan.finish(values, "subscriber", (own, found), np.ones(1, dtype=bool))
@@ -177,7 +176,7 @@ class Codec:
             found = np.frombuffer(b"".join(answers[row] for row in scored), dtype="<f8")
             found = found.reshape(len(scored), -1).astype(np.int64)
             part = np.full((len(scored), len(self.features)), np.nan)
-            own = _own(frame, scored, found)
+            own = _own(frame, scored, found, self.plan.fields)
             present = {role: _present_rows(frame, role)[scored] for role in self.roles}
             self._finish(part, own, found, present)
             values[scored] = part
@@ -418,16 +417,17 @@ def _present_rows(frame: Frame, role: str) -> NDArray[np.bool_]:
     return frame.text(column)[0] >= 0
 
 
-def _own(frame: Frame, rows: NDArray[np.intp], answers: Ints) -> Ints:
+def _own(frame: Frame, rows: NDArray[np.intp], answers: Ints, fields: tuple[str, ...]) -> Ints:
     """The event block with the clock and the circumstances that the state answered."""
-    own = frame.attributes(rows)
+    own = frame.attributes(rows, fields)
     now = answers[:, 2]
     at = np.minimum(frame.times("occurred_at")[rows], now)
     changed = {"now": now, "at": at, "delay": now - at}
     for place, name in enumerate(CIRCUMSTANCE_FIELDS, start=HEAD):
         changed[name] = answers[:, place]
     for name, column in changed.items():
-        own[:, EVENT_FIELDS.index(name)] = column
+        if name in fields:
+            own[:, fields.index(name)] = column
     return own
 
 
@@ -583,7 +583,7 @@ def _column(state: StatePlan, column: Column, streams: tuple[str, ...]) -> dict[
         "item": _item(state, column.span, column.accumulator),
         "less": column.less,
         "less_item": _item(state, column.less, column.accumulator) if column.less >= 0 else -1,
-        "hold": streams.index(item.stream) if _leaves_oneself_out(state, item) else -1,
+        "hold": streams.index(item.stream) if column.others else -1,
         "tile": span.tile_us,
         "tiles": span.tiles,
     }
@@ -591,7 +591,3 @@ def _column(state: StatePlan, column: Column, streams: tuple[str, ...]) -> dict[
 
 def _item(state: StatePlan, span: int, accumulator: int) -> int:
     return [place for part in spread(state, span).values() for place in part].index(accumulator)
-
-
-def _leaves_oneself_out(state: StatePlan, item: Accumulator) -> bool:
-    return item.op == "distinct" and state.name in {"counterpart", "device"}

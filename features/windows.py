@@ -20,7 +20,6 @@ from features.kernels import RULES, Facts, Recipe, Role, Touches
 from features.keys import STATE_OF
 from features.links import HABITUAL_US, KNOWN_PAYERS, RING
 from features.plan import (
-    EVENT_FIELDS,
     REACH,
     RELATIONS,
     VALUES,
@@ -39,10 +38,11 @@ __all__ = ["Draft", "Job", "Vectors", "bulk", "recipe_of"]
 
 Ints = NDArray[np.int64]
 Progress = Callable[[float], None]
-CHUNK_ROWS = 1 << 14
+CHUNK_ROWS = 1 << 12
 PARTS_PER_THREAD = 8
 REPORT = KINDS.index("report")
 TRANSFER = KINDS.index("transfer")
+KIND = 2  # place of the kind in an event block
 PARTS = ("sums", "distincts", "maxes")
 
 
@@ -152,6 +152,7 @@ class Job:
         self.place = np.full(len(frame), -1, dtype=np.int64)
         self.place[self.rows] = np.arange(len(self.rows))
         self.mask = frame.masks(plan)
+        self.none = np.full(len(frame), -1, dtype=np.int64)
         self.values = frame.values
         self.relations: dict[str, Related] = {}
         self.links: Links | None = None
@@ -159,7 +160,7 @@ class Job:
     def run(self, progress: Progress) -> Vectors:
         self.learn_circumstances()
         X = np.empty((len(self.rows), len(self.plan.features)))
-        own = self.frame.attributes(self.rows)
+        own = self.frame.attributes(self.rows, self.plan.fields)
         self._fill_circumstances(own)
         everywhere = np.ones(len(self.rows), dtype=bool)
         self._finish(X, "event", (own, own), everywhere)
@@ -173,7 +174,7 @@ class Job:
             seq=table["seq"].to_numpy()[self.rows].astype(np.int64),
             event_id=_identifiers(table, self.rows),
             X=X,
-            now=own[:, EVENT_FIELDS.index("now")].copy(),
+            now=own[:, 0].copy(),
             rows=self.rows,
             features=self.plan.features,
         )
@@ -298,7 +299,7 @@ class Job:
         return found
 
     def _touches(self, starts: Ints, row: Ints, relation: Ints) -> Touches:
-        none = np.full(len(row), -1, np.int64)
+        none = self.none[: len(row)]
         return Touches(
             starts,
             row,
@@ -318,16 +319,16 @@ class Job:
         return found
 
     def _fill_circumstances(self, own: Ints) -> None:
-        transfer = own[:, EVENT_FIELDS.index("kind")] == TRANSFER
-        own[:, EVENT_FIELDS.index("surprise")] = np.where(
-            transfer & ("surprise" in self.plan.needs), self.values[self.rows, 4], -1
-        )
+        transfer = own[:, KIND] == TRANSFER
+        fields = self.plan.fields
+        if "surprise" in fields:
+            own[:, fields.index("surprise")] = np.where(transfer, self.values[self.rows, 4], -1)
         for field, relation in (("is_new", "pair"), ("new_device", "holding")):
-            if relation in self.relations:
+            if field in fields and relation in self.relations:
                 related = self.relations[relation]
                 known = np.full(len(self.frame), -1, dtype=np.int64)
                 known[related.rows] = related.new
-                own[:, EVENT_FIELDS.index(field)] = known[self.rows]
+                own[:, fields.index(field)] = known[self.rows]
 
     def _run_state(self, state: StatePlan, X: NDArray[np.float64], own: Ints) -> None:
         roles = [role for role in (*STATE_OF, "member") if role in state.columns]
@@ -356,7 +357,7 @@ class Job:
 
     def _finish_links(self, X: NDArray[np.float64], own: Ints, read: Ints) -> None:
         block = self._links.block(read)[self.rows]
-        transfer = own[:, EVENT_FIELDS.index("kind")] == TRANSFER
+        transfer = own[:, KIND] == TRANSFER
         self._finish(X, "link", (own, block), transfer)
 
     @property
@@ -366,10 +367,10 @@ class Job:
         return self.links
 
     def _block(self, state: StatePlan, role: str) -> Role:
-        totals = [(c.accumulator, c.span, c.less) for c in state.totals(role)]
+        totals = [(c.accumulator, c.span, c.less, c.others) for c in state.totals(role)]
         rows = len(self._links.rows) if role == "member" else len(self.rows)
         return Role(
-            np.array(totals, dtype=np.int64).reshape(len(totals), 3),
+            np.array(totals, dtype=np.int64).reshape(len(totals), 4),
             np.array(state.marks(role), dtype=np.int64),
             np.zeros((rows, len(state.columns[role])), dtype=np.int64),
         )
@@ -407,13 +408,14 @@ class Job:
 
     def _plain(self, keys: Ints, size: int) -> Draft:
         rows = np.flatnonzero(keys >= 0)
+        everything = len(rows) == len(keys)
         return Draft(
             rows,
-            keys[rows],
-            self.mask[rows],
+            keys if everything else keys[rows],
+            self.mask if everything else self.mask[rows],
             np.zeros(len(rows), np.int8),
             self.place[rows],
-            np.full(len(rows), -1, np.int64),
+            self.none[: len(rows)],
             size,
         )
 
@@ -451,7 +453,7 @@ class Job:
         if "payee_account" not in roles:
             return payer
         payee = self._plain(self.who.payee, size)
-        payee.mask[:] = 0
+        payee.mask = np.zeros_like(payee.mask)
         return _merged(payee, payer)
 
     def _with_named(self, draft: Draft) -> Draft:
@@ -534,9 +536,13 @@ class Job:
         blocks: tuple[Ints, Ints],
         present: NDArray[np.bool_],
     ) -> None:
-        for start in range(0, len(X), CHUNK_ROWS):
+        def chunk(start: int) -> None:
             part = slice(start, start + CHUNK_ROWS)
             self.plan.finish(X[part], role, (blocks[0][part], blocks[1][part]), present[part])
+
+        with ThreadPoolExecutor(self.threads) as pool:
+            for _ in pool.map(chunk, range(0, len(X), CHUNK_ROWS)):
+                pass
 
 
 @dataclass(frozen=True)
@@ -660,7 +666,6 @@ def recipe_of(state: StatePlan, plan: Plan) -> Recipe:
         hold=_ints(_hold(plan, state.name, item) for item in items),
         ring=rings,
         kind=_ints(kinds.get(item.op, kernels.SUM) for item in items),
-        others=state.name in {"counterpart", "device"},
         tile=_ints(span.tile_us for span in state.spans),
         tiles=_ints(span.tiles for span in state.spans),
         sums=lists["sums"][0],
