@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t as student
-from sklearn.metrics import f1_score, recall_score, roc_auc_score
+from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import train_test_split
 
 from data.sources import sichuan
@@ -30,7 +30,9 @@ from experiments.sichuan_rivals import (
     simplified_graph_convolution,
 )
 from models.suspect_line import best_threshold, line_recipe
-from training.suspect_lines import LineDataset, LineTraining, Places, fit_lines, own_curves
+from training.line_dataset import LineDataset, Places
+from training.line_metrics import g_mean, macro_f1
+from training.suspect_lines import LineTraining, fit_lines, own_curves
 
 __all__ = ["Split", "run", "split"]
 
@@ -171,12 +173,7 @@ def _cut(data: LineDataset, parts: Split, scores: Scores) -> float:
 
 def _figures(y: NDArray[np.int64], score: Floats, cut: float) -> Figures:
     called = score >= cut
-    recalls = recall_score(y, called, average=None)
-    return (
-        float(roc_auc_score(y, score)),
-        float(f1_score(y, called, average="macro")),
-        float(np.sqrt(np.prod(recalls))),
-    )
+    return float(roc_auc_score(y, score)), macro_f1(y, called), g_mean(y, called)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
-from training.suspect_lines import LineDataset, Places
+from training.line_dataset import LineDataset, Places
 
 __all__ = ["FOREST", "Scores", "forest", "label_propagation", "simplified_graph_convolution"]
 

@@ -5,15 +5,10 @@ hash were verified on the very bytes it will get, and, unless told otherwise, af
 has opened the same bytes and scored the canaries to the bit.
 """
 
-import hashlib
 import json
-import os
-import shutil
-import stat
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,15 +24,25 @@ from models.fraud import FraudModel
 from models.norms import Norms
 from models.policy import Policy
 from models.scam_type import ScamTypeModel
+from models.sealed import MANIFEST, SIGNATURE, BundleError, seal, unseal
 from models.signing import PublicKey, Signer
 from models.stage import StageModel
 from models.track_record import TrackRecord
 from models.trees import Trees
 
-__all__ = ["Bundle", "BundleError", "Parts", "load", "write"]
+__all__ = [
+    "FILES",
+    "FORMAT",
+    "MANIFEST",
+    "SIGNATURE",
+    "Bundle",
+    "BundleError",
+    "Parts",
+    "load",
+    "write",
+]
 
 FORMAT = "forewarn-bundle/1"
-MANIFEST, SIGNATURE = "MANIFEST.json", "MANIFEST.sig"
 TREES = ("fraud", "scam_type", "stage")
 FILES = (
     *(f"{name}.txt" for name in TREES),
@@ -50,19 +55,8 @@ FILES = (
     "temperatures.json",
     "track_record.json",
 )
-MANIFEST_BYTES = 64 * 1024
-SIGNATURE_BYTES = 1024
-FILE_BYTES = 128 * 1024 * 1024  # trees of a few MB are usual
 CANARY_ROWS = 16
 CANARY_SECONDS = 30.0  # half a second when the machine is quiet
-
-
-class BundleError(ValueError):
-    """A bundle that must not be used: what was expected, what was found, how to mend it."""
-
-    def __init__(self, expected: str, found: str, fix: str) -> None:
-        super().__init__(f"bundle refused: expected {expected}, found {found}; {fix}")
-        self.expected, self.found, self.fix = expected, found, fix
 
 
 @dataclass(frozen=True)
@@ -145,22 +139,7 @@ def write(directory: Path, parts: Parts, signer: Signer) -> str:
     BundleError
         If the directory exists with other content.
     """
-    contents = _contents(parts)
-    manifest = _manifest(contents)
-    if directory.exists():
-        _check_same(directory, manifest)
-        return _version(manifest)
-    partial = directory.with_name(f".{directory.name}.{os.getpid()}.part")
-    partial.mkdir(parents=True)
-    try:
-        signature = signer.sign(manifest).encode() + b"\n"
-        for name, content in {**contents, MANIFEST: manifest, SIGNATURE: signature}.items():
-            (partial / name).write_bytes(content)
-        partial.rename(directory)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
-    return _version(manifest)
+    return seal(directory, _contents(parts), signer, FORMAT)
 
 
 def load(
@@ -190,11 +169,11 @@ def load(
         If a file is missing, extra, no plain file, oversized, damaged or not signed by
         `public_key`, or if the trees cannot be opened or score otherwise than when written.
     """
-    contents, manifest = _verified(directory, public_key)
+    contents, version = unseal(directory, public_key, FORMAT, FILES)
     if try_first:
         _try_in_subprocess(contents, deadline_s)
     try:
-        return _opened(contents, _version(manifest))
+        return _opened(contents, version)
     except (KeyError, TypeError, ValueError) as error:
         raise BundleError(
             f"parts this version of the code can read ({FORMAT})",
@@ -245,123 +224,6 @@ def _canaries(parts: Parts) -> dict[str, Any]:
     nullable = [[None if np.isnan(value) else value for value in row] for row in rows.tolist()]
     raw = {name: getattr(parts, name).trees.raw(rows).tolist() for name in TREES}
     return {"rows": nullable, "raw": raw}
-
-
-def _manifest(contents: Mapping[str, bytes]) -> bytes:
-    files = {
-        name: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-        for name, content in contents.items()
-    }
-    return (json.dumps({"format": FORMAT, "files": files}, indent=1) + "\n").encode()
-
-
-def _version(manifest: bytes) -> str:
-    return hashlib.sha256(manifest).hexdigest()[:16]
-
-
-def _check_same(directory: Path, manifest: bytes) -> None:
-    found = directory / MANIFEST
-    if not found.is_file() or found.read_bytes() != manifest:
-        raise BundleError(
-            f"{directory.name} to be new or to hold this same bundle",
-            "another content",
-            "publish to a new directory: bundles never change",
-        )
-
-
-def _verified(directory: Path, public_key: PublicKey) -> tuple[dict[str, bytes], bytes]:
-    with _folder(directory) as folder:
-        with os.scandir(folder) as entries:
-            _check_listing({entry.name for entry in entries})
-        manifest = _read(folder, MANIFEST, MANIFEST_BYTES)
-        signature = _read(folder, SIGNATURE, SIGNATURE_BYTES)
-        _check_signature(manifest, signature, public_key)
-        stated = _stated(manifest)
-        return {name: _checked(folder, name, stated[name]) for name in FILES}, manifest
-
-
-@contextmanager
-def _folder(directory: Path) -> Iterator[int]:
-    try:
-        folder = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    except OSError as error:
-        raise BundleError(
-            f"a bundle's directory at {directory}",
-            error.strerror or "nothing",
-            "train a model, or point FOREWARN_BUNDLE at a bundle",
-        ) from error
-    try:
-        yield folder
-    finally:
-        os.close(folder)
-
-
-def _check_listing(found: set[str]) -> None:
-    wanted = {*FILES, MANIFEST, SIGNATURE}
-    if missing := sorted(wanted - found):
-        raise BundleError(f"the file {missing[0]}", "none of that name", "copy the bundle whole")
-    if extra := sorted(found - wanted):
-        raise BundleError(
-            f"{len(wanted)} files and no other", f"also {extra[0]!r}", "copy the bundle afresh"
-        )
-
-
-def _read(folder: int, name: str, most: int) -> bytes:
-    """Read a plain file of at most `most` bytes; never follow a link, never wait on a pipe."""
-    try:
-        descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
-    except OSError as error:
-        raise BundleError(
-            f"{name} to be a plain readable file",
-            error.strerror or type(error).__name__,
-            "copy the bundle afresh, without links",
-        ) from error
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise BundleError(f"{name} to be a plain file", "something else", "copy the bundle afresh")
-    with os.fdopen(descriptor, "rb") as file:
-        content = file.read(most + 1)
-    if len(content) > most:
-        raise BundleError(
-            f"{name} of at most {most} bytes", "more than that", "copy the bundle afresh"
-        )
-    return content
-
-
-def _check_signature(manifest: bytes, signature: bytes, public_key: PublicKey) -> None:
-    text = signature.decode("ascii", errors="replace").strip()
-    if not public_key.confirms(manifest, text):
-        raise BundleError(
-            f"{MANIFEST} signed with the key that belongs to the public key given",
-            "a signature that does not fit",
-            "copy the bundle afresh, or give its publisher's public key",
-        )
-
-
-def _stated(manifest: bytes) -> Mapping[str, Any]:
-    """Sizes and hashes by file, from a manifest whose signature was verified."""
-    content = json.loads(manifest)
-    if content.get("format") != FORMAT:
-        raise BundleError(FORMAT, repr(content.get("format")), "retrain with this version")
-    files: Mapping[str, Any] = content["files"]
-    if set(files) != set(FILES):
-        odd = sorted(set(files) ^ set(FILES))
-        raise BundleError(
-            f"a manifest of {len(FILES)} files", f"{odd[0]!r} differs", "retrain with this version"
-        )
-    return files
-
-
-def _checked(folder: int, name: str, stated: Mapping[str, Any]) -> bytes:
-    content = _read(folder, name, min(int(stated["bytes"]), FILE_BYTES))
-    found = hashlib.sha256(content).hexdigest()
-    if len(content) != stated["bytes"] or found != stated["sha256"]:
-        raise BundleError(
-            f"{name} of {stated['bytes']} bytes with SHA-256 {stated['sha256'][:16]}…",
-            f"{len(content)} bytes with {found[:16]}…",
-            "copy the bundle afresh",
-        )
-    return content
 
 
 def _try_in_subprocess(contents: Mapping[str, bytes], deadline_s: float) -> None:

@@ -147,18 +147,18 @@ class SuspectLineModel:
 
     def parts(self) -> dict[str, str]:
         """The model as named texts, for a directory that is hashed and signed."""
-        found = {f"trees-{place}.txt": member.text for place, member in enumerate(self.members)}
-        found["curves.json"] = self.curves.to_text()
-        found["calibration.json"] = self.calibration.to_text()
-        found["threshold.json"] = json.dumps({"raw": self.threshold}) + "\n"
-        return found
+        return {
+            "calibration.json": self.calibration.to_text(),
+            "curves.json": self.curves.to_text(),
+            "threshold.json": json.dumps({"raw": self.threshold}) + "\n",
+            "trees.json": json.dumps([member.text for member in self.members]) + "\n",
+        }
 
     @classmethod
     def from_parts(cls, parts: Mapping[str, str]) -> "SuspectLineModel":
         """Read `parts` back. Only texts whose signed hash was verified may come here."""
-        places = sorted(int(name[6:-4]) for name in parts if name.startswith("trees-"))
         return cls(
-            tuple(Trees(parts[f"trees-{place}.txt"]) for place in places),
+            tuple(Trees(text) for text in json.loads(parts["trees.json"])),
             Curves.from_text(parts["curves.json"]),
             float(json.loads(parts["threshold.json"])["raw"]),
             Calibration.from_text(parts["calibration.json"]),

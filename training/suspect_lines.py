@@ -4,35 +4,50 @@ A label is known or not; a line's vector never holds its own. Threshold and cali
 lines the judging model did not learn from.
 """
 
-from collections.abc import Iterator
+import hashlib
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedKFold
 
-from features.line_columns import LABEL
-from features.lines import (
-    OWN,
-    LineTableError,
-    LineVectors,
-    Neighbours,
-    contact_features,
-    graph_features,
-    label_features,
-    own_features,
-    ratio_features,
-)
-from models.suspect_line import LineRecipe, SuspectLineModel
+from data.settings import Settings
+from data.sources import sichuan
+from features.lines import OWN, LineTableError, LineVectors
+from models.card import Card
+from models.line_bundle import LineBundle
+from models.line_reasons import line_norms
+from models.signing import Signer
+from models.suspect_line import LineRecipe, SuspectLineModel, best_threshold
 from models.trees import Floats, Rows
+from training.intervals import Interval, bootstrap
+from training.line_dataset import LineDataset, Places
+from training.line_metrics import g_mean, macro_f1
+from training.metrics import Ranking
+from training.report import as_metrics, flat
+from training.tracking import Record, Tracking
 
-__all__ = ["LineDataset", "LineTraining", "fit_lines", "out_of_fold", "own_curves"]
+__all__ = [
+    "LineTraining",
+    "TrainedLines",
+    "fit_lines",
+    "out_of_fold",
+    "own_curves",
+    "train_suspect_lines",
+]
 
-Places = NDArray[np.int64]
-UNJUDGED = -1
-HIDDEN_FOLDS, HIDDEN_SEED = 10, 20221201  # whose labels a training line does not see
+EXPERIMENT = "forewarn-lines"
+DRAWS = 300
+LIMITS = (
+    "Labels are the operator's; a fraudster's line nobody reported counts as harmless.",
+    "Scores are probabilities only at the share of suspects among judged lines, no natural rate.",
+    "Columns sum up months, so a line new to the network is judged on little.",
+)
 
 
 def own_curves(**changes: Any) -> LineRecipe:
@@ -60,57 +75,6 @@ class LineTraining:
     labels: bool = True
     folds: int = 4
     seed: int = 20221201
-
-
-@dataclass(frozen=True)
-class LineDataset:
-    """Lines with what is known of them, whether their label is known or not.
-
-    Parameters
-    ----------
-    fixed : LineVectors
-        Features that no label enters, n rows.
-    neighbours : Neighbours
-    y : int64 array (n,)
-        1 for a suspect's line, 0 for another, -1 where nobody has judged it.
-    """
-
-    fixed: LineVectors
-    neighbours: Neighbours
-    y: NDArray[np.int64]
-
-    @classmethod
-    def of(cls, lines: pd.DataFrame, graph: Any, *, contacts: bool = False) -> "LineDataset":
-        """Read a Sichuan-like table and its call graph.
-
-        Parameters
-        ----------
-        lines : DataFrame
-            The columns of `features.line_columns` and ``label``.
-        graph : sparse array (n, n)
-            Who called whom, rows as in `lines`.
-        contacts : bool
-            Add what contacts are like; off, since on the Sichuan lines it made no model better.
-
-        Raises
-        ------
-        LineTableError
-            If columns are missing, labels are not 0 and 1, or table and graph do not fit.
-        """
-        own, neighbours = own_features(lines), Neighbours(graph)
-        _check_same_lines(lines, neighbours)
-        fixed = own + ratio_features(own) + graph_features(neighbours)
-        fixed = fixed + contact_features(own, neighbours) if contacts else fixed
-        return cls(fixed, neighbours, _labels(lines))
-
-    def vectors(self, known: Places, *, labels: bool = True) -> LineVectors:
-        """Vectors of all lines when only the labels of the lines `known` are known."""
-        if not labels:
-            return self.fixed
-        mask = np.zeros(len(self.y), dtype=bool)
-        mask[known] = True
-        fold = np.random.default_rng(HIDDEN_SEED).permutation(len(self.y)) % HIDDEN_FOLDS
-        return self.fixed + label_features(self.neighbours, self.y, mask, fold)
 
 
 def fit_lines(
@@ -175,24 +139,162 @@ def _rows(found: LineVectors, data: LineDataset, places: Places) -> Rows:
     return Rows(found.X[places], data.y[places])
 
 
-def _check_same_lines(lines: pd.DataFrame, neighbours: Neighbours) -> None:
-    if neighbours.calls.shape[0] != len(lines):
-        raise LineTableError(
-            f"call graph: expected {len(lines)} lines as in the table, found "
-            f"{neighbours.calls.shape[0]}; give both for the same lines in the same order"
-        )
+Progress = Callable[[str, float, str], None]
+"""Called with the step, the share of it done (0 to 1) and a note."""
 
 
-def _labels(lines: pd.DataFrame) -> NDArray[np.int64]:
-    if LABEL not in lines.columns:
-        raise LineTableError(
-            f"table of lines: expected a column {LABEL} of 0, 1 or empty, found none; add it"
-        )
-    found = lines[LABEL]
-    wrong = found[found.notna() & ~found.isin([0, 1])]
-    if len(wrong):
-        raise LineTableError(
-            f"table of lines: expected 0, 1 or empty in {LABEL}, found "
-            f"{sorted({str(value) for value in wrong})[:5]}; empty it where nobody has judged"
-        )
-    return found.fillna(UNJUDGED).to_numpy(dtype=np.int64)
+@dataclass(frozen=True)
+class TrainedLines:
+    """What `train_suspect_lines` leaves behind.
+
+    Parameters
+    ----------
+    bundle : Path
+        Signed directory; `models.line_bundle.LineBundle.load` opens it.
+    version : str
+    figures : mapping of str to Interval
+        ``auc``, ``macro_f1``, ``g_mean``, out of fold, with bootstrap intervals over lines.
+    run_id : str
+        MLflow's.
+    """
+
+    bundle: Path
+    version: str
+    figures: dict[str, Interval]
+    run_id: str
+
+
+def train_suspect_lines(
+    folder: Path,
+    *,
+    settings: Settings,
+    training: LineTraining | None = None,
+    progress: Progress | None = None,
+) -> TrainedLines:
+    """Train on every judged line of a Sichuan-like folder, sign the model and keep the run.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds ``subscribers.parquet`` and ``calls_graph.npz`` (see `data.sources.sichuan`); lines
+        with an empty label are seen in the graph and not learnt from.
+    settings : Settings
+        Where to write (`var`: ``lines/``, ``keys/``, ``mlflow/``), and the tracking server.
+    training : LineTraining, optional
+    progress : callable, optional
+
+    Raises
+    ------
+    SourceError, LineTableError, ModelError
+        If files, columns or labels are not what is needed; the message says what would be.
+    """
+    training, told = training or LineTraining(), progress or (lambda _step, _share, _note: None)
+    told("features", 0.0, "")
+    data = LineDataset.of(*sichuan(folder))
+    judged = np.flatnonzero(data.y >= 0)
+    told("judge", 0.0, f"{len(judged)} lines, out of fold")
+    raw, y = out_of_fold(data, judged, training), data.y[judged]
+    figures = _figures(raw, y, training)
+    told("fit", 0.0, "")
+    bundle = _bundle(data, judged, raw, training, figures)
+    told("track", 0.0, "")
+    path, version = _publish(bundle, settings)
+    run_id = _keep(bundle, path, figures, settings)
+    told("track", 1.0, version)
+    return TrainedLines(path, version, figures, run_id)
+
+
+def _figures(raw: Floats, y: NDArray[np.int64], training: LineTraining) -> dict[str, Interval]:
+    """AUC, and what calls are worth whose threshold was chosen on other folds."""
+    called = np.zeros(len(y), dtype=bool)
+    for rest, fold in _folds(y, training):
+        called[fold] = raw[fold] >= best_threshold(raw[rest], y[rest])
+    ranking, each = Ranking(y, raw), np.arange(len(y))
+    statistics: dict[str, Callable[[Floats], float]] = {
+        "auc": ranking.auc,
+        "macro_f1": lambda w: macro_f1(y, called, w),
+        "g_mean": lambda w: g_mean(y, called, w),
+    }
+    return {name: bootstrap(found, each, rounds=DRAWS) for name, found in statistics.items()}
+
+
+def _bundle(
+    data: LineDataset,
+    judged: Places,
+    raw: Floats,
+    training: LineTraining,
+    figures: dict[str, Interval],
+) -> LineBundle:
+    found = data.vectors(judged, labels=training.labels)
+    model = SuspectLineModel.fit(_rows(found, data, judged), found.names, training.recipe)
+    harmless = found.X[judged[data.y[judged] == 0]]
+    return LineBundle(
+        model=model.calibrate(raw, data.y[judged]),
+        columns=found.columns,
+        norms=line_norms(harmless, found.names),
+        card=_card(data, judged, training, figures),
+    )
+
+
+def _card(
+    data: LineDataset, judged: Places, training: LineTraining, figures: dict[str, Interval]
+) -> Card:
+    recipe = training.recipe
+    return Card(
+        title="Is this line a fraudster's?",
+        purpose="Ranks lines for an officer to look at; closing one is a request a person signs.",
+        as_of="the table's last month",
+        data={
+            "fingerprint": _fingerprint(data),
+            "lines": len(data.y),
+            "judged": len(judged),
+            "suspects": int((data.y == 1).sum()),
+            "calls": data.neighbours.matrix.nnz // 2,
+        },
+        metrics=as_metrics(figures),
+        params={
+            **recipe.trees.params,
+            "rounds": recipe.trees.rounds,
+            "members": recipe.members,
+            "curve_pieces": recipe.curves.pieces,
+            "curve_penalty": recipe.curves.penalty,
+            "neighbours_labels": training.labels,
+            "folds": training.folds,
+        },
+        limits=LIMITS,
+    )
+
+
+def _fingerprint(data: LineDataset) -> str:
+    """SHA-256 of vectors, labels and calls, whatever files they came from."""
+    parts = (data.fixed.X, data.y, data.neighbours.matrix.indptr, data.neighbours.matrix.indices)
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(np.ascontiguousarray(part).tobytes())
+    return digest.hexdigest()
+
+
+def _publish(bundle: LineBundle, settings: Settings) -> tuple[Path, str]:
+    """Sign and write to ``var/lines/<version>``; the same model is written once."""
+    folder = settings.var / "lines"
+    folder.mkdir(parents=True, exist_ok=True)
+    staged = folder / f".{secrets.token_hex(8)}.staged"
+    version = bundle.write(staged, Signer.at(settings.var / "keys" / "bundle.pem"))
+    target = folder / version
+    if target.exists():
+        shutil.rmtree(staged)
+    else:
+        staged.rename(target)
+    return target, version
+
+
+def _keep(bundle: LineBundle, path: Path, figures: dict[str, Interval], settings: Settings) -> str:
+    tracking = Tracking(settings.var / "mlflow", settings.tracking_url, EXPERIMENT)
+    record = Record(
+        name=f"lines {path.name}",
+        params={**bundle.card.params, **bundle.card.data},
+        metrics=flat(figures),
+        artifacts=path,
+        tags={"bundle": path.name},
+    )
+    return tracking.record(record).run_id
