@@ -76,7 +76,7 @@ class Plan:
     @classmethod
     def quick(cls) -> "Plan":
         """Return a small city and hardly a search: for the table's shape, never for its figures."""
-        city = City(subscribers=800, days=34, victims_per_100k_days=900.0, staged=0)
+        city = City(subscribers=600, days=30, victims_per_100k_days=1_200.0, staged=0)
         return cls(city=city, training=TrainingConfig.quick(), draws=30)
 
 
