@@ -7,9 +7,11 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 BIN := .venv/bin
 SOURCES := forewarn.py data features models training serving experiments tests
 
-# No telemetry, no pickle, a writable home for compiled kernels: the same for every recipe.
+# No telemetry, no pickle, and threads that wait asleep: on a busy machine LightGBM's threads
+# would otherwise spin away the cores they wait for. The same for every recipe.
 export BENTOML_DO_NOT_TRACK := True
 export MLFLOW_DISABLE_TELEMETRY := true
+export OMP_WAIT_POLICY := PASSIVE
 export MLFLOW_ALLOW_PICKLE_DESERIALIZATION := false
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
