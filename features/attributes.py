@@ -2,6 +2,8 @@
 
 from typing import Any, Final
 
+from data.events import EVENT_TYPES
+
 __all__ = [
     "AMOUNT_CAP_FEN",
     "CODES",
@@ -32,6 +34,22 @@ CODES: Final[dict[str, tuple[str, ...]]] = {
     "grade": ("low", "medium", "high", "urgent"),
 }
 """Integer codes of text columns, in a meaningful order where there is one."""
+
+
+def defaults(column: str) -> dict[str, Any]:
+    """What a contract takes a missing value of a column for, by kind of event.
+
+    Examples
+    --------
+    >>> defaults("roaming"), defaults("counterpart_age_days")
+    ({'call': False}, {})
+    """
+    fields = {kind: model.model_fields.get(column) for kind, model in EVENT_TYPES.items()}
+    return {
+        kind: field.default
+        for kind, field in fields.items()
+        if field is not None and not field.is_required() and field.default is not None
+    }
 
 
 def capped_amount(amount_fen: Any) -> Any:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from features.attributes import CODES, EMPTY, capped_amount, whole_yuan
+from features.attributes import CODES, EMPTY, capped_amount, defaults, whole_yuan
 from features.clock import local_hours, local_weekdays
 from features.plan import VALUES, Plan
 from features.predicates import NIGHT_HOURS
@@ -104,11 +104,20 @@ class Frame:
         return self.number(column) == 1
 
     def number(self, column: str) -> Ints:
+        """Integers of a column; null is what the contract takes it for, else `EMPTY`."""
         if column not in self.table.column_names:
-            return np.full(len(self), EMPTY, np.int64)
+            return self._with_defaults(np.full(len(self), EMPTY, np.int64), column)
         found = self.table[column]
         whole = pc.fill_null(pc.cast(found, pa.int64()), EMPTY)
-        return np.ascontiguousarray(whole.to_numpy())
+        numbers = np.ascontiguousarray(whole.to_numpy())
+        return self._with_defaults(numbers, column) if found.null_count else numbers
+
+    def _with_defaults(self, numbers: Ints, column: str) -> Ints:
+        for kind, default in defaults(column).items():
+            missing = (numbers == EMPTY) & (self.kind == KINDS.index(kind))
+            value = CODES[column].index(default) if column in CODES else int(default)
+            numbers = np.where(missing, value, numbers)
+        return numbers
 
     @cached_property
     def kind(self) -> Ints:
@@ -152,10 +161,8 @@ class Frame:
         """Position in the fixed list of a column's values (`features.attributes.CODES`)."""
         codes, values = self.text(column)
         known = CODES[column]
-        return np.array(
-            [*(known.index(value) if value in known else EMPTY for value in values), EMPTY],
-            dtype=np.int64,
-        )[codes]
+        places = [*(known.index(value) if value in known else EMPTY for value in values), EMPTY]
+        return self._with_defaults(np.array(places, dtype=np.int64)[codes], column)
 
     def masks(self, plan: Plan) -> Ints:
         """Bit ``b`` of a row: it belongs to stream ``plan.streams[b]``, circumstances aside."""
