@@ -19,6 +19,7 @@ __all__ = ["history_of", "is_whole", "recover"]
 Progress = Callable[[str, float], None]
 PAGE = 100_000
 RECOVERY = 0x72656276  # advisory lock, any number: "rebv"
+IN_FLIGHT = 10_000  # more events than all workers can have in hand
 IN_FLIGHT_S = 5.0  # longer than a worker waits for Valkey, and for most of its writes
 
 
@@ -95,15 +96,15 @@ class _Work:
         """Replace the state by what follows from the truth; the number of events."""
         table = self.truth()
         self.state.rebuild(table)
-        self._number_on()
+        self.number_on(table["seq"][-1].as_py() if table.num_rows else -1)
         return int(table.num_rows)
 
-    def _number_on(self) -> None:
-        """Go on after the truth's last number: a rebuild counts anew, without the gaps."""
+    def number_on(self, seq: int) -> None:
+        """Let the next event bear the number after `seq`: gaps in the truth do not close up."""
         clock = f"{self.state.codec.prefix}clock"
         found = self.client.get(clock)
         now = bytes(found).split()[1] if isinstance(found, bytes) else b"0"
-        self.client.set(clock, b"%d %s" % (self.last(), now))
+        self.client.set(clock, b"%d %s" % (seq, now))
 
     def truth(self) -> pa.Table:
         """Everything recorded, in order of arrival."""
@@ -129,6 +130,8 @@ def _recovered(work: _Work) -> int:
     rows = work.rebuilt()
     while work.last() != work.state.position():  # something on its way reached the log meanwhile
         rows = work.rebuilt()
+    if not alone:  # a write that hangs all the while must not find its number taken
+        work.number_on(work.state.position() + IN_FLIGHT)
     work.client.delete(ANNOUNCED)
     work.client.set(WHOLE, 1)
     return rows
