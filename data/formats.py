@@ -9,6 +9,7 @@ import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -23,6 +24,7 @@ from data.tables import CODE, EVENT_SCHEMA, TIME
 __all__ = ["FORMATS", "Portion", "portions"]
 
 BLOCK = 32 << 20  # bytes of text read at once
+LONGEST_LINE = 64 << 20
 ROWS = 1 << 18
 FEW = 64  # lines too few to be worth another try as columns
 BOM = b"\xef\xbb\xbf"
@@ -75,10 +77,11 @@ def portions(path: Path) -> Iterator[Portion]:
     try:
         yield from reader(path)
     except (pa.ArrowException, OSError) as error:
+        # Arrow quotes what it could not read: nothing of that may be shown
         raise TableError(
-            f"expected a whole {path.suffix} file, found {path} damaged ({_short(error)}); bring "
-            "it again: records that were taken in are known by their event_id"
-        ) from error
+            f"expected a whole {path.suffix} file, found {path} damaged ({type(error).__name__}); "
+            "bring it again: records that were taken in are known by their event_id"
+        ) from None
 
 
 # --- JSON lines
@@ -101,6 +104,11 @@ def _blocks(file: io.BufferedReader) -> Iterator[list[bytes]]:
         whole, found, tail = block.rpartition(b"\n")
         if not found:
             rest += tail
+            if len(rest) > LONGEST_LINE:
+                raise TableError(
+                    f"expected one record a line, found a line longer than {len(rest)} bytes; "
+                    "write JSON lines, not one document"
+                )
             continue
         yield [line for line in (rest + whole).split(b"\n") if line.strip()]
         rest = tail
@@ -138,8 +146,9 @@ def _as_columns(
 
 def _table(lines: Sequence[bytes]) -> pa.Table | None:
     text = b"\n".join(lines)
+    if not _is_text(text):  # Arrow does not look
+        return None
     try:
-        text.decode()  # Arrow does not look whether text is UTF-8
         table = pajson.read_json(
             io.BytesIO(text),
             read_options=pajson.ReadOptions(use_threads=False, block_size=len(text) + 1),
@@ -147,7 +156,7 @@ def _table(lines: Sequence[bytes]) -> pa.Table | None:
                 explicit_schema=_JSON, unexpected_field_behavior="error"
             ),
         )
-    except (pa.ArrowInvalid, UnicodeDecodeError):
+    except pa.ArrowInvalid:
         return None
     return table.select(_JSON.names) if len(table) == len(lines) else None
 
@@ -170,13 +179,51 @@ def _csv(path: Path) -> Iterator[Portion]:
     names = _header(path)
     check_names(names)
     size = path.stat().st_size
-    ragged: list[bytes] = []
-    with path.open("rb") as file, _reader(file, names, ragged) as reader:
+    apart: list[bytes] = []
+    with path.open("rb") as file, _reader(_Text(file, apart), names, apart) as reader:
         for batch in reader:
             table = pa.Table.from_batches([batch])
-            yield _with_ragged(table, ragged, min(file.tell() / size, 1.0))
-    if ragged:
-        yield _with_ragged(table.slice(0, 0), ragged, 1.0)
+            yield _with_apart(table, apart, min(file.tell() / size, 1.0))
+        if apart:
+            yield _with_apart(reader.schema.empty_table(), apart, 1.0)
+
+
+class _Text(io.RawIOBase):
+    """The lines of a file that are UTF-8, as a stream; the others are put apart."""
+
+    def __init__(self, file: io.BufferedReader, apart: list[bytes]) -> None:
+        self._blocks = _blocks(file)
+        self._apart = apart
+        self._rest = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, into: Any) -> int:
+        while not self._rest:
+            lines = next(self._blocks, None)
+            if lines is None:
+                return 0
+            self._rest = memoryview(self._whole(lines))
+        count = min(len(into), len(self._rest))
+        into[:count] = self._rest[:count]
+        self._rest = self._rest[count:]
+        return count
+
+    def _whole(self, lines: list[bytes]) -> bytes:
+        text = b"\n".join(lines) + b"\n"
+        if _is_text(text):
+            return text
+        self._apart.extend(line for line in lines if not _is_text(line))
+        return b"".join(line + b"\n" for line in lines if _is_text(line))
+
+
+def _is_text(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _header(path: Path) -> list[str]:
@@ -191,10 +238,10 @@ def _header(path: Path) -> list[str]:
 
 
 def _reader(
-    file: io.BufferedReader, names: Sequence[str], ragged: list[bytes]
+    file: io.RawIOBase, names: Sequence[str], apart: list[bytes]
 ) -> pacsv.CSVStreamingReader:
     def keep(row: pacsv.InvalidRow) -> str:
-        ragged.append(row.text.encode(errors="surrogateescape"))
+        apart.append(row.text.encode())
         return "skip"
 
     return pacsv.open_csv(
@@ -202,18 +249,17 @@ def _reader(
         read_options=pacsv.ReadOptions(block_size=BLOCK, use_threads=False),
         parse_options=pacsv.ParseOptions(invalid_row_handler=keep),
         convert_options=pacsv.ConvertOptions(
-            # bytes first: whether they are text is looked at value by value
-            column_types=dict.fromkeys(names, pa.binary()),
+            column_types=dict.fromkeys(names, pa.string()),
             null_values=[""],
             strings_can_be_null=True,
         ),
     )
 
 
-def _with_ragged(table: pa.Table, ragged: list[bytes], done: float) -> Portion:
-    """Rows with too few or too many cells come after the others: their place is not told."""
-    lines = dict(enumerate(ragged, len(table)))
-    ragged.clear()
+def _with_apart(table: pa.Table, apart: list[bytes], done: float) -> Portion:
+    """Lines that are no rows come after the others: their place is not told."""
+    lines = dict(enumerate(apart, len(table)))
+    apart.clear()
     return Portion(table, np.arange(len(table)), lines, text=True, done=done)
 
 
@@ -237,7 +283,3 @@ FORMATS: dict[str, Callable[[Path], Iterator[Portion]]] = {
     ".csv": _csv,
     ".parquet": _parquet,
 }
-
-
-def _short(error: Exception) -> str:
-    return str(error).splitlines()[0][:120] if str(error) else type(error).__name__

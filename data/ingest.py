@@ -20,7 +20,7 @@ from data.events import Event
 from data.formats import Portion, portions
 from data.history import History
 from data.intake import Intake, is_late
-from data.problems import Problem, RejectedRecord
+from data.problems import Problem, RejectedRecord, found_in
 from data.pseudonyms import Pseudonymiser
 from data.quarantine import Mend, Quarantine, Refused, Replayed, as_record
 from data.seen import Seen
@@ -120,7 +120,7 @@ class Ingest:
             try:
                 events[place] = self.intake.one(line)
             except RejectedRecord as refusal:
-                refused.append(Refused(line, _for_text(refusal, portion), source))
+                refused.append(Refused(line, _for_text(refusal, portion, line), source))
         rows = np.delete(portion.places, list(rejected.rows))
         taken = self.events(_merged(table, rows, events))
         self.quarantine.add(refused)
@@ -277,9 +277,17 @@ def _merged(table: pa.Table, rows: NDArray[np.int64], events: dict[int, Event]) 
     return whole.take(pa.array(np.argsort(places, kind="stable")))
 
 
-def _for_text(refusal: RejectedRecord, portion: Portion) -> Sequence[Problem]:
+def _for_text(refusal: RejectedRecord, portion: Portion, line: bytes) -> Sequence[Problem]:
     """What is wrong with a line; a CSV line is only here because its cells do not fit."""
     if not portion.text:
         return refusal.problems
-    cells = f"{portion.table.num_columns} cells"
-    return [Problem("record", cells, "another number", "correct the line and bring it again")]
+    found = found_in(_text_or_bytes(line))
+    cells = f"{portion.table.num_columns} cells of text in UTF-8"
+    return [Problem("record", cells, found, "correct the line and bring it again")]
+
+
+def _text_or_bytes(line: bytes) -> str | bytes:
+    try:
+        return line.decode()
+    except UnicodeDecodeError:
+        return line

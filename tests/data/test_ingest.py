@@ -171,7 +171,7 @@ def test_many_bad_lines_among_good_ones_keep_the_order(
     assert ingest.history.read()["event_id"].to_pylist() == good
 
 
-def test_ragged_and_foreign_cells_of_a_csv(
+def test_ragged_and_foreign_lines_of_a_csv(
     ingest: Ingest, tmp_path: Path, records: Records
 ) -> None:
     path = comma(tmp_path / "file.csv", records)
@@ -179,9 +179,29 @@ def test_ragged_and_foreign_cells_of_a_csv(
     broken = lines[2].replace(b"incoming", b"\xff\xfe").replace(b"sms-1", b"sms-1x")
     path.write_bytes(b"".join([*lines[:3], b"a,b,c\n", broken, b"\n", *lines[3:]]))
     assert ingest.file(path) == Taken(accepted=60, refused=2)
-    problems = [held.problems[0] for held in ingest.quarantine.list()]
-    fields = {problem.field for problem in problems}
-    assert fields == {"record", "direction"}
+    told = {str(held.problems[0]) for held in ingest.quarantine.list()}
+    assert all("record: expected 30 cells of text in UTF-8" in one for one in told)
+    assert {"bytes that are not UTF-8" in one for one in told} == {True, False}
+
+
+@pytest.mark.parametrize("line", [b"\xff\xfe,\xff", b'a,"b', b"\0", b",".join([b'"'] * 99)])
+def test_a_wild_csv_line_loses_no_other(
+    ingest: Ingest, tmp_path: Path, records: Records, line: bytes
+) -> None:
+    path = comma(tmp_path / "file.csv", records)
+    path.write_bytes(path.read_bytes() + line + b"\n")
+    taken = ingest.file(path)
+    assert (taken.accepted, taken.refused) == (60, 1)
+
+
+def test_one_document_is_not_json_lines(
+    ingest: Ingest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(formats, "BLOCK", 1_000)
+    monkeypatch.setattr(formats, "LONGEST_LINE", 2_000)
+    (tmp_path / "file.jsonl").write_text("[" + " " * 5_000 + "]")
+    with pytest.raises(TableError, match="write JSON lines, not one document"):
+        ingest.file(tmp_path / "file.jsonl")
 
 
 @pytest.mark.parametrize(
