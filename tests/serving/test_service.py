@@ -211,10 +211,13 @@ def test_bentomls_own_clients_work(service: Running, call: Make, fraud_call: Mak
         assert batch["scored"] == 2
         with pytest.raises(bentoml.exceptions.BentoMLException, match="invalid-event"):
             client.score(call(duration_s=-1))
+    client._temp_dir.cleanup()  # BentoML leaves that to the garbage collector, which warns
 
     async def score() -> dict[str, Any]:
         async with bentoml.AsyncHTTPClient(service.url) as client:
-            return dict(await client.score(fraud_call()))
+            answer = dict(await client.score(fraud_call()))
+        client._temp_dir.cleanup()
+        return answer
 
     assert asyncio.run(score())["alert"]
 
