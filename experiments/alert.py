@@ -13,7 +13,7 @@ from rich.text import Text
 __all__ = ["alert_card", "alert_line", "alert_page"]
 
 PAGE = Path(__file__).parent / "pictures" / "alert.html"
-SHOWN = 5  # reasons on a card: what an officer reads in half a minute
+SHOWN = 4  # reasons on a card: what an officer reads in half a minute
 
 
 def alert_card(decision: Mapping[str, Any]) -> RenderableType:
