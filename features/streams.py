@@ -36,8 +36,8 @@ BANK = (
     " Anti-Telecom and Online Fraud Law Art. 18"
 )
 POLICE = (
-    "reports taken by the police for Art. 20 (query, stop-payment) of the Anti-Telecom and Online"
-    " Fraud Law"
+    "reports taken by the police, Anti-Telecom and Online Fraud Law Art. 20 (query, stop-payment,"
+    " freeze)"
 )
 LEADS = (
     "leads of the ministry, operators and banks to the warning system, Anti-Telecom and Online"
