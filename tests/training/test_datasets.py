@@ -10,17 +10,24 @@ import pyarrow.compute as pc
 import pytest
 
 from data.history import History
+from features.fraud import FRAUD_FEATURES
+from features.spec import FeatureSet
 from training.datasets import PARTS, Dataset, DatasetConfig, Part, build, uniform
 
 CONFIG = DatasetConfig(
     delay=3, warmup=1, tune=4, calibrate=4, test=5, others=6_000, judged=6_000, threads=1
 )
 EARLIER = timedelta(days=2)
+FEW = FeatureSet(tuple(FRAUD_FEATURES)[::9])
+
+
+def built(history: History, as_of: datetime, config: DatasetConfig = CONFIG) -> Dataset:
+    return build(history, as_of, features=FEW, config=config)
 
 
 @pytest.fixture(scope="module")
 def dataset(history: History, as_of: datetime) -> Dataset:
-    return build(history, as_of - EARLIER, config=CONFIG)
+    return built(history, as_of - EARLIER)
 
 
 def same(one: Part, other: Part) -> bool:
@@ -45,7 +52,7 @@ def test_what_came_later_changes_nothing(
     dataset: Dataset, days: list[pa.Table], as_of: datetime, tmp_path: Path
 ) -> None:
     moment = as_of - EARLIER
-    without = build(laid(tmp_path, known_before(days, moment)), moment, config=CONFIG)
+    without = built(laid(tmp_path, known_before(days, moment)), moment)
     assert without.fingerprint == dataset.fingerprint
     for part in PARTS:
         assert same(getattr(without, part), getattr(dataset, part)), part
@@ -57,7 +64,7 @@ def test_a_report_known_before_does_change_labels(
     moment = as_of - EARLIER
     silent = [day.filter(pc.not_equal(day["kind"], "report")) for day in known_before(days, moment)]
     with pytest.raises(ValueError, match="frauds"):
-        _require_frauds(build(laid(tmp_path, silent), moment, config=CONFIG))
+        _require_frauds(built(laid(tmp_path, silent), moment))
     assert (dataset.train.y == 1).any()
 
 
@@ -80,7 +87,7 @@ def test_a_part_learns_nothing_from_reports_that_came_after_its_use(
         day.filter(pc.or_(pc.not_equal(day["kind"], "report"), pc.less(day["known_at"], cut)))
         for day in days
     ]
-    without = build(laid(tmp_path, early), as_of - EARLIER, config=CONFIG)
+    without = built(laid(tmp_path, early), as_of - EARLIER)
     assert same(without.train, dataset.train)
     assert (without.test.y == 1).sum() < (dataset.test.y == 1).sum()
 
@@ -95,7 +102,7 @@ def test_parts_follow_each_other_with_a_gap_as_long_as_the_delay(dataset: Datase
 def test_training_keeps_every_fraud_and_weighs_the_rest(
     dataset: Dataset, history: History, as_of: datetime
 ) -> None:
-    whole = build(history, as_of - EARLIER, config=replace(CONFIG, others=10**9, judged=10**9))
+    whole = built(history, as_of - EARLIER, config=replace(CONFIG, others=10**9, judged=10**9))
     assert (whole.train.y == 1).sum() == (dataset.train.y == 1).sum()
     assert dataset.share["train"] < 1.0 == whole.share["train"]
     assert dataset.train.weight.sum() == pytest.approx(len(whole.train), rel=0.05)
@@ -105,7 +112,7 @@ def test_training_keeps_every_fraud_and_weighs_the_rest(
 def test_judged_parts_keep_whole_citizens(
     dataset: Dataset, history: History, as_of: datetime
 ) -> None:
-    whole = build(history, as_of - EARLIER, config=replace(CONFIG, others=10**9, judged=10**9))
+    whole = built(history, as_of - EARLIER, config=replace(CONFIG, others=10**9, judged=10**9))
     kept = np.isin(whole.test.citizen, dataset.test.citizen)
     assert np.array_equal(whole.test.seq[kept], dataset.test.seq)
 
@@ -120,13 +127,13 @@ def test_reports_and_immature_rows_are_no_examples(dataset: Dataset, as_of: date
 
 
 def test_group_columns_are_no_features(dataset: Dataset) -> None:
-    text = " ".join(dataset.names)
+    text = " ".join((*FRAUD_FEATURES.names, *dataset.names))
     assert not any(word in text for word in ("age_band", "sex", "district", "tenure"))
 
 
 def test_a_history_too_short_is_refused(history: History, as_of: datetime) -> None:
     with pytest.raises(ValueError, match="shorten the parts or bring more history"):
-        build(history, as_of, config=replace(CONFIG, test=40))
+        built(history, as_of, config=replace(CONFIG, test=40))
 
 
 def test_the_draw_of_a_row_is_even_and_its_own() -> None:
