@@ -24,6 +24,7 @@ __all__ = ["Server", "StoreError", "Tenant", "own_folder", "short_folder", "use"
 
 START_S = 60.0
 STOP_S = 30.0
+RETRIES = 10
 SOCKET_BYTES = 103  # sun_path holds 104 on macOS, 108 on Linux, with the closing zero
 WARDEN = Path(__file__).with_name("warden.py")
 
@@ -141,19 +142,33 @@ def own_folder(folder: Path, tenant: Tenant | None = None) -> None:
 
 
 def _start(server: Server, wardens: list[int]) -> None:
-    server.prepare()
     deadline = time.monotonic() + START_S
-    while time.monotonic() < deadline:
+    for last in (*[False] * RETRIES, True):
+        try:
+            server.prepare()
+        except StoreError as error:
+            if last or not _may_pass(str(error)):
+                raise
+            continue
         _forget_stale(server, deadline)
         if server.answers() or _launch(server, wardens, deadline):
             return
-        if "still in use" not in _tail(server):  # orphans of a killed PostgreSQL need a moment
+        if time.monotonic() > deadline or not _may_pass(_tail(server)):
             break
-        time.sleep(0.2)
+        time.sleep(0.5)
     raise StoreError(
         f"expected the embedded {server.name} to answer within {START_S:.0f} s, found it silent; "
         f"its log {server.log} ends with:\n{_tail(server)}"
     )
+
+
+def _may_pass(said: str) -> bool:
+    """Whether a failure may be over at the next try.
+
+    Orphans of a killed PostgreSQL need a moment to go; and whoever tidies up the folders above may
+    shut out the server's account between our look and its start.
+    """
+    return "still in use" in said or "Permission denied" in said
 
 
 def _launch(server: Server, wardens: list[int], deadline: float) -> bool:
