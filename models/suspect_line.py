@@ -186,7 +186,7 @@ def _seeds(recipe: LineRecipe) -> Iterator[Recipe]:
 
 
 def best_threshold(raw: Floats, y: NDArray[Any]) -> float:
-    """Raw score at which macro-F1 and G-mean together are highest on held-out lines.
+    """Raw score at which macro-F1 is highest on held-out lines.
 
     Of all cuts that are nearly as good the middle one is taken: the very best of a small sample is
     noise.
@@ -208,16 +208,14 @@ def best_threshold(raw: Floats, y: NDArray[Any]) -> float:
         raise ModelError("expected held-out lines of both classes, found one; label more lines")
     missed = np.concatenate([[0], np.cumsum(truth)])
     cleared = np.concatenate([[0], np.cumsum(~truth)])
-    worth = _macro_f1(missed, cleared, suspects, others) + _g_mean(
-        missed, cleared, suspects, others
-    )
+    worth = _macro_f1(missed, cleared, suspects, others)
     cuts = np.concatenate([[ranked[0] - 1], (ranked[1:] + ranked[:-1]) / 2, [ranked[-1] + 1]])
     apart = np.concatenate([[True], ranked[1:] > ranked[:-1], [True]])
     good = cuts[apart & (worth >= worth[apart].max() - FLAT)]
     return float(good[np.argmin(np.abs(good - good.mean()))])
 
 
-FLAT = 0.004  # macro-F1 plus G-mean; two lines in a thousand more or less
+FLAT = 0.002  # macro-F1; one line in five hundred more or less
 
 
 def _macro_f1(missed: Any, cleared: Any, suspects: int, others: int) -> Floats:
@@ -225,7 +223,3 @@ def _macro_f1(missed: Any, cleared: Any, suspects: int, others: int) -> Floats:
     of_suspects = 2 * hits / (2 * hits + alarms + missed)
     of_others = 2 * cleared / np.maximum(2 * cleared + alarms + missed, 1)
     return np.asarray((of_suspects + of_others) / 2)
-
-
-def _g_mean(missed: Any, cleared: Any, suspects: int, others: int) -> Floats:
-    return np.asarray(np.sqrt((1 - missed / suspects) * (cleared / others)))
