@@ -74,7 +74,7 @@ def _city(quick: bool) -> pa.Table:
 
 
 def _compare(table: pa.Table, url: str, tell: Progress) -> _Tally:
-    with valkey.from_url(url) as client:
+    with valkey.Valkey.from_url(url) as client:
         live = LiveStateSync(client, FRAUD_FEATURES, ZONE)
         tally = _Tally()
         size = min(CHUNK, -(-table.num_rows // 2))
@@ -160,7 +160,7 @@ def _result(table: pa.Table, tally: _Tally) -> Result:
         },
         notes=(
             "Half way Valkey is emptied and rebuilt in bulk; what follows must still be equal.",
-            "A mismatch is one number whose 64 bits differ, a lost vector or a repeat that counted.",
+            "A mismatch: one number whose 64 bits differ, a lost vector, a repeat that counted.",
             "Reports are observed too; they get no vector.",
         ),
     )

@@ -98,10 +98,12 @@ class Frame:
     def member(self, column: str, values: Sequence[str]) -> NDArray[np.bool_]:
         codes, known = self.text(column)
         lookup = np.array([*(value in values for value in known), False])
-        return lookup[codes]
+        found: NDArray[np.bool_] = lookup[codes]
+        return found
 
     def flag(self, column: str) -> NDArray[np.bool_]:
-        return self.number(column) == 1
+        found: NDArray[np.bool_] = self.number(column) == 1
+        return found
 
     def number(self, column: str) -> Ints:
         """Integers of a column; null is what the contract takes it for, else `EMPTY`."""
@@ -147,7 +149,7 @@ class Frame:
 
     @cached_property
     def values(self) -> Ints:
-        """Shape (n, 6): one, the rest of `features.plan.VALUES` (0 for none), whole yuan squared."""
+        """Shape (n, 6): one, the rest of `features.plan.VALUES`, whole yuan squared."""
         amount = np.maximum(self.number("amount_fen"), 0)
         found = np.zeros((len(self), len(VALUES) + 1), dtype=np.int64)
         found[:, 0] = 1
@@ -287,7 +289,8 @@ def _unified(parts: Sequence[pa.Array]) -> tuple[pa.Array, list[Ints]]:
 
 
 def _through(lookup: Ints, codes: NDArray[Any]) -> Ints:
-    return np.append(lookup, -1)[codes]
+    found: Ints = np.append(lookup, -1)[codes]
+    return found
 
 
 def _named(table: pa.Table, column: str) -> tuple[Ints, pa.Array]:

@@ -18,9 +18,9 @@ from features.links import KNOWN_PAYERS, MEMBER_US, RING
 from features.periods import DAY_S, IDLE_DAYS, MICROSECOND
 
 __all__ = [
-    "RULES",
     "DISTINCT",
     "MAX",
+    "RULES",
     "SCALAR_OPS",
     "SUM",
     "Facts",
@@ -110,7 +110,7 @@ class Recipe(NamedTuple):
 
 
 class Role(NamedTuple):
-    """What a role reads, as arrays: totals (C, 4) of accumulator, span, less, others; marks (M,)."""
+    """What a role reads: totals (C, 4) of accumulator, span, less, others; marks (M,); rows."""
 
     totals: Array
     marks: Array
@@ -297,7 +297,7 @@ def place_holders(relation: Array, hold: Array, place: Array, held: Array) -> No
 
 
 @numba.njit(nogil=True, cache=True)
-def scan(  # type: ignore[no-untyped-def] # noqa: PLR0913, PLR0912, PLR0915, C901
+def scan(  # type: ignore[no-untyped-def] # noqa: PLR0912, PLR0915, C901
     recipe: Recipe, touches: Touches, facts: Facts, roles: Any, part: Any, rules: Rules
 ):
     """Read and update the keys of one part (first, last run), writing each role's rows.
@@ -464,7 +464,7 @@ def reset(ops, scalar):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True, cache=True)
-def note(recipe, when, values, scalar, chain):  # type: ignore[no-untyped-def] # noqa: C901
+def note(recipe, when, values, scalar, chain):  # type: ignore[no-untyped-def]
     """Keep first, last, the chain of app then call, and the totals of the key's life."""
     mask, at = when
     for q in range(len(scalar)):

@@ -2,15 +2,16 @@
 
 Definition, the same in both engines:
 
-* A subscriber keeps a ring of the last `RING` distinct counterparts that reached it (answered calls,
-  messages, app installs, remote control, screen sharing) and are not habitual: unseen before, or
-  first seen at most `HABITUAL_DAYS` ago. A counterpart that comes again moves to the ring's end.
+* A subscriber keeps a ring of the last `RING` distinct counterparts that reached it (answered
+  calls, messages, app installs, remote control, screen sharing) and are not habitual: unseen
+  before, or first seen at most `HABITUAL_DAYS` ago. One that comes again moves to the end.
 * A transfer's *members* are those of the ring that reached the subscriber at most 24 hours ago.
-* For each member and the payee, a link keeps the first `KNOWN_PAYERS` distinct subscribers who paid
-  that payee after that member had reached them. ``others`` is how many there are besides oneself.
-* A transfer to a payee that is not habitual to the subscriber joins its links, and gives each member
-  one *follower*, and one *shared follower* if the link already had others. Both are distinct
-  subscribers over windows, never counting the one who reads.
+* For each member and the payee, a link keeps the first `KNOWN_PAYERS` distinct subscribers who
+  paid that payee after that member had reached them. ``others`` is how many there are besides
+  oneself.
+* A transfer to a payee that is not habitual to the subscriber joins its links, and gives each
+  member one *follower*, and one *shared follower* if the link already had others. Both are
+  distinct subscribers over windows, never counting the one who reads.
 * A link idle for 30 days starts anew, as every key does.
 
 The sizes bound the work and the state of one event; they are part of the definition, not a limit of

@@ -85,7 +85,7 @@ def pack_states(recipe: Recipe, layout: Layout, touches: Touches, facts: Any, ou
 
 
 @numba.njit(nogil=True, cache=True)
-def _spread(recipe, touches, facts, grid, where):  # type: ignore[no-untyped-def] # noqa: PLR0913
+def _spread(recipe, touches, facts, grid, where):  # type: ignore[no-untyped-def]
     """Lay the run's events that are inside the span out over its tiles."""
     values, unit = facts
     run, p, now = where
@@ -116,7 +116,7 @@ def _spread(recipe, touches, facts, grid, where):  # type: ignore[no-untyped-def
 
 
 @numba.njit(nogil=True, cache=True)
-def _write_span(recipe, grid, buffer, place, where):  # type: ignore[no-untyped-def] # noqa: PLR0913
+def _write_span(recipe, grid, buffer, place, where):  # type: ignore[no-untyped-def]
     _, p, now = where
     start, tiles = now // recipe.tile[p] - recipe.tiles[p], recipe.tiles[p] + 1
     sums = recipe.sums_end[p + 1] - recipe.sums_end[p]

@@ -61,7 +61,7 @@ EVENT_FIELDS: Final = (
     "is_new",
     "new_device",
 )
-"""The event's own raw integers in order, -1 where it has none; the last three come from the state."""
+"""The event's own raw integers, -1 where it has none; the last three come from the state."""
 ALWAYS = ("now", "at", "kind")
 LINK_FIELDS: Final = ("contacts", "others", "followed", "followed_shared", "reports")
 RELATIONS: Final = ("pair", "holding")
@@ -96,7 +96,7 @@ class Accumulator:
 
 @dataclass(frozen=True)
 class Scalar:
-    """Kept once for a key: first, last, chain_start, chain_call or life_<op>; -1 or 0 when unset."""
+    """Kept once for a key: first, last, chain_start, chain_call or life_<op>."""
 
     stream: str
     op: str
@@ -446,6 +446,8 @@ def _argument(
     table: tuple[Any, ...]
     if key == "link":
         table = LINK_FIELDS
+    elif own:
+        table = fields
     else:
-        table = fields if own else states[STATE_OF[key]].columns[key]
+        table = states[STATE_OF[key]].columns[key]
     return own, np.array([table.index(place) for place in places], dtype=np.intp)

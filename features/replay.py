@@ -65,7 +65,8 @@ def differences(left: NDArray[np.float64], right: NDArray[np.float64]) -> NDArra
     array([ True, False, False])
     """
     apart = left.view(np.uint64) != right.view(np.uint64)
-    return apart & ~(np.isnan(left) & np.isnan(right))
+    found: NDArray[np.bool_] = apart & ~(np.isnan(left) & np.isnan(right))
+    return found
 
 
 def certify(

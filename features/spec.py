@@ -136,7 +136,7 @@ class FeatureSet:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of every definition, streams and windows included: a model's bond to its input."""
+        """SHA-256 of every definition, streams and windows included."""
         parts = [
             [spec.name, repr(spec), spec.unit, repr(STREAMS.get(spec.stream))] for spec in self
         ]

@@ -27,7 +27,6 @@ from features.plan import (
     LINK_FIELDS,
     REACH,
     VALUES,
-    Accumulator,
     Column,
     Plan,
     Scalar,
@@ -47,14 +46,23 @@ OPS: Final = {"count": 0, "sum": 1, "square": 2, "max": 3, "distinct": 4}
 SCALAR_OPS: Final = {
     name: number
     for number, name in enumerate(
-        "first last chain_start chain_call life_count life_sum life_square life_max".split()
+        (
+            "first",
+            "last",
+            "chain_start",
+            "chain_call",
+            "life_count",
+            "life_sum",
+            "life_square",
+            "life_max",
+        )
     )
 }
 STATE_S = 45 * DAY_S
 """A state Valkey has not been asked to write for so long is freed. Expiry itself is decided at the
 read, by the event's clock; this only bounds memory, and is longer than any window reaches."""
 RETRY_S = 6 * 3_600
-"""How long the answer to an event is kept for a retry; older repeats are the database's to catch."""
+"""How long an answer is kept for a retry; older repeats are the database's to catch."""
 BATCH = 512
 STATES_PER_CALL = 500
 HEAD = 3  # repeated, seq, now
@@ -146,7 +154,7 @@ class Codec:
         values: NDArray[np.float64],
         own: Ints,
         answers: Ints,
-        present: "dict[str, NDArray[np.bool_]]",
+        present: dict[str, NDArray[np.bool_]],
     ) -> None:
         everywhere = np.ones(len(values), dtype=bool)
         self.plan.finish(values, "event", (own, own), everywhere)
@@ -160,7 +168,8 @@ class Codec:
         own[0, :2] = now
         values = np.full((1, len(self.features)), np.nan)
         self.plan.finish(values, "subscriber", (own, found), np.ones(1, dtype=bool))
-        return values[0]
+        own_values: NDArray[np.float64] = values[0]
+        return own_values
 
     def table_arguments(self, frame: Frame) -> Iterator[list[Any]]:
         """Arguments for each row of a table, without parsing rows back into events."""
@@ -173,7 +182,7 @@ class Codec:
         heads = heads.reshape(len(answers), HEAD).astype(np.int64)
         values = np.full((len(answers), len(self.features)), np.nan)
         if len(scored):
-            found = np.frombuffer(b"".join(answers[row] for row in scored), dtype="<f8")
+            found = np.frombuffer(b"".join(answers[row] for row in scored.tolist()), dtype="<f8")
             found = found.reshape(len(scored), -1).astype(np.int64)
             part = np.full((len(scored), len(self.features)), np.nan)
             own = _own(frame, scored, found, self.plan.fields)
@@ -414,7 +423,8 @@ def _present_rows(frame: Frame, role: str) -> NDArray[np.bool_]:
     if role in {"payee_account", "link"}:
         return frame.kind == KINDS.index("transfer")
     column = "counterpart" if role == "pair" else role
-    return frame.text(column)[0] >= 0
+    found: NDArray[np.bool_] = frame.text(column)[0] >= 0
+    return found
 
 
 def _own(frame: Frame, rows: NDArray[np.intp], answers: Ints, fields: tuple[str, ...]) -> Ints:

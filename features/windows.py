@@ -7,6 +7,7 @@ many threads as asked; threads share nothing but the key they own, so their orde
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -156,6 +157,7 @@ class Job:
         self.values = frame.values
         self.relations: dict[str, Related] = {}
         self.links: Links | None = None
+        self.memory: dict[int, Ints] = {}
 
     def run(self, progress: Progress) -> Vectors:
         self.learn_circumstances()
@@ -337,7 +339,7 @@ class Job:
         touches = self.sorted(self.draft(state.name, roles))
         relation = self.relation_of(state)
         facts = Facts(self.values, *self._units(touches, relation))
-        blocks = [self._block(state, role) for role in roles]
+        blocks = [self._block(state, role, number) for number, role in enumerate(roles)]
         self._scan(state, touches, facts, blocks)
         for role, block in zip(roles, blocks, strict=True):
             if role == "member":
@@ -366,14 +368,24 @@ class Job:
             raise RuntimeError("links: expected to be known by now; learn circumstances first")
         return self.links
 
-    def _block(self, state: StatePlan, role: str) -> Role:
+    def _block(self, state: StatePlan, role: str, number: int) -> Role:
         totals = [(c.accumulator, c.span, c.less, c.others) for c in state.totals(role)]
         rows = len(self._links.rows) if role == "member" else len(self.rows)
         return Role(
             np.array(totals, dtype=np.int64).reshape(len(totals), 4),
             np.array(state.marks(role), dtype=np.int64),
-            np.zeros((rows, len(state.columns[role])), dtype=np.int64),
+            self._block_of(number, rows, len(state.columns[role])),
         )
+
+    def _block_of(self, number: int, rows: int, width: int) -> Ints:
+        """The `number`-th block of a state, in memory that all states share one after another.
+
+        Rows that nothing is read for keep what was there: their features are missing, not zero.
+        """
+        size = rows * width
+        if len(self.memory.get(number, ())) < size:
+            self.memory[number] = np.zeros(size, dtype=np.int64)
+        return self.memory[number][:size].reshape(rows, width)
 
     def _keys(self, role: str) -> tuple[Ints, int]:
         who = self.who
@@ -723,7 +735,7 @@ def _runs(*keys: Ints) -> Ints:
 def _parts(starts: Ints, threads: int) -> list[tuple[int, int]]:
     cuts = np.linspace(0, starts[-1], threads * PARTS_PER_THREAD + 1)
     runs = np.unique(np.searchsorted(starts, cuts))
-    return [(int(first), int(last)) for first, last in zip(runs[:-1], runs[1:], strict=True)]
+    return [(int(first), int(last)) for first, last in pairwise(runs)]
 
 
 def _taken(draft: Draft, places: Ints) -> Draft:
