@@ -13,6 +13,7 @@ from models.policy import Advice, Channel, Level, Policy, levels_from_text, stan
 from models.scam_type import ScamTypeModel
 from models.signing import PublicKey, Signer
 from models.stage import StageModel
+from models.suspect_line import SuspectLineModel
 from models.track_record import TrackRecord
 from models.trees import ModelError, Recipe, Rows, Trees
 
@@ -36,6 +37,7 @@ __all__ = [
     "ScamTypeModel",
     "Signer",
     "StageModel",
+    "SuspectLineModel",
     "TrackRecord",
     "Trees",
     "fraud_recipe",
