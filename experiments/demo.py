@@ -205,7 +205,7 @@ def stay(shown: Shown, console: Console) -> None:
     _tell_addresses(shown, console)
     for answer in shown.answers:
         if answer["alert"]:
-            console.print(alert_line(answer))
+            console.print(alert_line(answer), no_wrap=True, overflow="ellipsis")
 
 
 def lay_history(town: Simulation, settings: Settings, told: "Bar") -> pa.Table:
