@@ -28,6 +28,7 @@ __all__ = [
     "Role",
     "Rules",
     "Touches",
+    "gather",
     "last_scalars",
     "link",
     "members",
@@ -158,6 +159,19 @@ def sort_by_key(keys: Array, order: Array, size: int) -> Any:
         found[ends[key]] = place
         ends[key] += 1
     return found
+
+
+@numba.njit(nogil=True, cache=True)
+def gather(order: Array, source: Any, touches: Touches, part: Any) -> None:
+    """Fill some touches, first to last, from the draft in `order`."""
+    rows, masks, roles, outs, relations, nows, ats = source
+    row, now, at, mask = touches.row, touches.now, touches.at, touches.mask
+    role, out, relation = touches.role, touches.out, touches.relation
+    for i in range(part[0], part[1]):
+        place = order[i]
+        where = rows[place]
+        row[i], now[i], at[i], mask[i] = where, nows[where], ats[where], masks[place]
+        role[i], out[i], relation[i] = roles[place], outs[place], relations[place]
 
 
 @numba.njit(nogil=True, cache=True)

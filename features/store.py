@@ -421,7 +421,8 @@ def _present(row: EventRow) -> dict[str, NDArray[np.bool_]]:
 
 def _present_rows(frame: Frame, role: str) -> NDArray[np.bool_]:
     if role in {"payee_account", "link"}:
-        return frame.kind == KINDS.index("transfer")
+        transfer: NDArray[np.bool_] = frame.kind == KINDS.index("transfer")
+        return transfer
     column = "counterpart" if role == "pair" else role
     found: NDArray[np.bool_] = frame.text(column)[0] >= 0
     return found

@@ -39,6 +39,7 @@ __all__ = ["Draft", "Job", "Vectors", "bulk", "recipe_of"]
 
 Ints = NDArray[np.int64]
 Progress = Callable[[float], None]
+Part = tuple[int, int]
 CHUNK_ROWS = 1 << 12
 PARTS_PER_THREAD = 8
 REPORT = KINDS.index("report")
@@ -157,7 +158,7 @@ class Job:
         self.values = frame.values
         self.relations: dict[str, Related] = {}
         self.links: Links | None = None
-        self.memory: dict[int, Ints] = {}
+        self.memory: dict[str, Ints] = {}
 
     def run(self, progress: Progress) -> Vectors:
         self.learn_circumstances()
@@ -264,7 +265,7 @@ class Job:
         order = kernels.sort_by_key(payee, order, size)
         order = kernels.sort_by_key(found.keys, order, size)
         starts = _runs(found.keys[order], payee[order])
-        touches = self._touches(starts, found.rows[order], order)
+        touches = self._touches(starts, order, Pairs(found.rows, found.keys, found.mask))
         runs = len(starts) - 1
         found.payers = Payers(
             found.keys[order][starts[:-1]],
@@ -275,7 +276,7 @@ class Job:
         )
         others = np.zeros(len(order), dtype=np.int64)
         facts = (self.who.subscriber, ~habitual)
-        kernels.link(touches._replace(out=order), facts, others, found.payers[2:], RULES)
+        kernels.link(touches, facts, others, found.payers[2:], RULES)
         return others
 
     def _learn_surprise(self) -> None:
@@ -294,24 +295,23 @@ class Job:
         bits = np.array(
             [self.plan.streams.index(stream) for stream in self.plan.related[name]], np.int64
         )
-        touches = self._touches(starts, pairs.rows[order], order)
-        touches = touches._replace(mask=pairs.mask[order])
+        touches = self._touches(starts, order, pairs)
         out = (found.new, found.first, found.hold, found.last)
         self._in_parts(starts, lambda part: kernels.relate(touches, bits, out, part, RULES))
         return found
 
-    def _touches(self, starts: Ints, row: Ints, relation: Ints) -> Touches:
-        none = self.none[: len(row)]
-        return Touches(
-            starts,
-            row,
-            self.frame.now[row],
-            self.frame.at[row],
-            self.mask[row],
-            np.zeros(len(row), np.int8),
+    def _touches(self, starts: Ints, order: Ints, pairs: "Pairs") -> Touches:
+        none = np.zeros(len(order), np.int8)
+        draft = Draft(
+            pairs.rows,
+            pairs.keys,
+            pairs.mask,
             none,
-            relation,
+            self._ascending(len(order)),
+            self._ascending(len(order)),
+            0,
         )
+        return self._gathered(order, draft, starts)
 
     def _new(self, relation: str) -> NDArray[np.bool_]:
         found = np.zeros(len(self.frame), dtype=bool)
@@ -382,10 +382,18 @@ class Job:
 
         Rows that nothing is read for keep what was there: their features are missing, not zero.
         """
-        size = rows * width
-        if len(self.memory.get(number, ())) < size:
-            self.memory[number] = np.zeros(size, dtype=np.int64)
-        return self.memory[number][:size].reshape(rows, width)
+        return self._lend(f"block {number}", rows * width).reshape(rows, width)
+
+    def _lend(self, name: str, size: int) -> Ints:
+        """Memory by name, asked of the system once: fresh pages cost more than the sums in them."""
+        if len(self.memory.get(name, ())) < size:
+            self.memory[name] = np.zeros(size, dtype=np.int64)
+        return self.memory[name][:size]
+
+    def _ascending(self, count: int) -> Ints:
+        if len(self.memory.get("ascending", ())) < count:
+            self.memory["ascending"] = np.arange(count, dtype=np.int64)
+        return self.memory["ascending"][:count]
 
     def _keys(self, role: str) -> tuple[Ints, int]:
         who = self.who
@@ -511,20 +519,24 @@ class Job:
         )
 
     def sorted(self, draft: Draft) -> Touches:
-        order = kernels.sort_by_key(
-            draft.key, np.arange(len(draft.key), dtype=np.int64), draft.size
-        )
-        row = draft.row[order]
-        return Touches(
-            _runs(draft.key[order]),
-            row,
-            self.frame.now[row],
-            self.frame.at[row],
-            draft.mask[order],
-            draft.role[order],
-            draft.out[order],
-            draft.relation[order],
-        )
+        """The draft's touches grouped by key, in order of arrival within.
+
+        They are lent: the next call overwrites them.
+        """
+        order = kernels.sort_by_key(draft.key, self._ascending(len(draft.key)), draft.size)
+        return self._gathered(order, draft, _runs(draft.key[order]))
+
+    def _gathered(self, order: Ints, draft: Draft, starts: Ints) -> Touches:
+        names = ("row", "now", "at", "mask", "out", "relation")
+        row, now, at, mask, out, relation = (self._lend(name, len(order)) for name in names)
+        role = np.empty(len(order), dtype=np.int8)
+        touches = Touches(starts, row, now, at, mask, role, out, relation)
+        placed = (self.frame.now, self.frame.at)
+        source = (draft.row, draft.mask, draft.role, draft.out, draft.relation, *placed)
+        cuts = np.linspace(0, len(order), 4 * self.threads + 1).astype(np.int64)
+        parts = [(int(first), int(last)) for first, last in pairwise(cuts)]
+        self._all(parts, lambda part: kernels.gather(order, source, touches, part))
+        return touches
 
     def _scan(
         self, state: StatePlan, touches: Touches, facts: Facts, blocks: Sequence[Role]
@@ -535,10 +547,13 @@ class Job:
             touches.starts, lambda part: kernels.scan(recipe, touches, facts, roles, part, RULES)
         )
 
-    def _in_parts(self, starts: Ints, task: Callable[[tuple[int, int]], None]) -> None:
+    def _in_parts(self, starts: Ints, task: Callable[[Part], None]) -> None:
         """Run a kernel over all keys, cut into parts of about as many touches each."""
+        self._all(_parts(starts, self.threads), task)
+
+    def _all(self, parts: list[Part], task: Callable[[Part], None]) -> None:
         with ThreadPoolExecutor(self.threads) as pool:
-            for done in [pool.submit(task, part) for part in _parts(starts, self.threads)]:
+            for done in [pool.submit(task, part) for part in parts]:
                 done.result()
 
     def _finish(
@@ -732,7 +747,7 @@ def _runs(*keys: Ints) -> Ints:
     return np.concatenate([[0], np.flatnonzero(changes) + 1, [count]]).astype(np.int64)
 
 
-def _parts(starts: Ints, threads: int) -> list[tuple[int, int]]:
+def _parts(starts: Ints, threads: int) -> list[Part]:
     cuts = np.linspace(0, starts[-1], threads * PARTS_PER_THREAD + 1)
     runs = np.unique(np.searchsorted(starts, cuts))
     return [(int(first), int(last)) for first, last in pairwise(runs)]
@@ -752,6 +767,8 @@ def _taken(draft: Draft, places: Ints) -> Draft:
 
 def _merged(first: Draft, second: Draft) -> Draft:
     """Touches of both in order of arrival; where one event has both, `first`'s come first."""
+    if not len(second.row):
+        return first
     both = Draft(
         np.concatenate([first.row, second.row]),
         np.concatenate([first.key, second.key]),
