@@ -34,6 +34,7 @@ AsOf = Annotated[
         help="Only what was known before this moment (UTC) is used. Default: now.",
     ),
 ]
+PublicData = Annotated[Path | None, typer.Option("--data", help="Folder of the public data sets.")]
 Quick = Annotated[bool, typer.Option("--quick", help="A small version, in under a minute.")]
 
 
@@ -195,7 +196,10 @@ def train_lines(
     """Train the model of suspect lines on a table like Sichuan's."""
     from training.suspect_lines import train_suspect_lines
 
-    print(train_suspect_lines(folder, settings=_settings()))
+    run = train_suspect_lines(folder, settings=_settings(), progress=_say)
+    print(f"bundle {run.bundle}, version {run.version}")
+    for name, interval in run.figures.items():
+        print(f"{name:>10}  {interval}  (out of fold, 95 % interval)")
 
 
 @app.command()
@@ -221,9 +225,9 @@ def serve(
 
 
 @app.command()
-def experiment(name: Experiment, quick: Quick = False) -> None:
+def experiment(name: Experiment, quick: Quick = False, data: PublicData = None) -> None:
     """Answer one question of the README's tables; prints a table, then one line of JSON."""
-    _run(name.value, quick)
+    _run(name.value, quick, data)
 
 
 @app.command()
@@ -232,13 +236,13 @@ def bench(name: Bench, quick: Quick = False) -> None:
     _run(name.value, quick)
 
 
-def _run(name: str, quick: bool) -> None:
+def _run(name: str, quick: bool, data: Path | None = None) -> None:
     from importlib import import_module
 
     from experiments.result import print_result
 
     module = import_module(f"experiments.{name}")
-    print_result(module.run(quick=quick))
+    print_result(module.run(quick=quick, real_data=data, progress=_say))
 
 
 def _citizens(settings: "Settings") -> "pa.Table | None":
@@ -249,8 +253,9 @@ def _citizens(settings: "Settings") -> "pa.Table | None":
     return pq.read_table(path) if path.exists() else None
 
 
-def _say(sentence: str, share: float) -> None:
-    console.print(f"[dim]{share:4.0%}[/] {sentence}", highlight=False)
+def _say(sentence: str, share: float | None = None) -> None:
+    done = "  …" if share is None else f"{share:4.0%}"
+    console.print(f"[dim]{done}[/] {escape(sentence)}", highlight=False)
 
 
 def _settings() -> "Settings":
