@@ -386,12 +386,12 @@ class Job:
 
     def _lend(self, name: str, size: int) -> Ints:
         """Memory by name, asked of the system once: fresh pages cost more than the sums in them."""
-        if len(self.memory.get(name, ())) < size:
+        if name not in self.memory or len(self.memory[name]) < size:
             self.memory[name] = np.zeros(size, dtype=np.int64)
         return self.memory[name][:size]
 
     def _ascending(self, count: int) -> Ints:
-        if len(self.memory.get("ascending", ())) < count:
+        if "ascending" not in self.memory or len(self.memory["ascending"]) < count:
             self.memory["ascending"] = np.arange(count, dtype=np.int64)
         return self.memory["ascending"][:count]
 
