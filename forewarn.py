@@ -182,7 +182,7 @@ def train_fraud(
         settings=settings,
         config=config,
         citizens=_citizens(settings),
-        progress=lambda step, share, note: _say(f"{step} {note}", share),
+        progress=_step,
     )
     print_result(trained(run))
 
@@ -196,7 +196,7 @@ def train_lines(
     """Train the model of suspect lines on a table like Sichuan's."""
     from training.suspect_lines import train_suspect_lines
 
-    run = train_suspect_lines(folder, settings=_settings(), progress=_say)
+    run = train_suspect_lines(folder, settings=_settings(), progress=_step)
     print(f"bundle {run.bundle}, version {run.version}")
     for name, interval in run.figures.items():
         print(f"{name:>10}  {interval}  (out of fold, 95 % interval)")
@@ -256,6 +256,10 @@ def _citizens(settings: "Settings") -> "pa.Table | None":
 def _say(sentence: str, share: float | None = None) -> None:
     done = "  …" if share is None else f"{share:4.0%}"
     console.print(f"[dim]{done}[/] {escape(sentence)}", highlight=False)
+
+
+def _step(step: str, share: float, note: str) -> None:
+    _say(f"{step} {note}", share)
 
 
 def _settings() -> "Settings":
