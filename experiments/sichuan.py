@@ -34,7 +34,7 @@ from training.line_dataset import LineDataset, Places
 from training.line_metrics import g_mean, macro_f1
 from training.suspect_lines import LineTraining, fit_lines, own_curves
 
-__all__ = ["Split", "run", "split"]
+__all__ = ["Split", "real_data_folder", "run", "split"]
 
 Floats = NDArray[np.float64]
 Progress = Callable[[str, float], None]
