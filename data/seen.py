@@ -35,16 +35,19 @@ class Seen:
     def add(self, ids: pa.Array | pa.ChunkedArray) -> NDArray[np.bool_]:
         """Remember ids; whether each was new, the first of a repeated one counting as new."""
         marks = _marks(ids)
-        new = np.ones(len(marks), dtype=bool)
+        order = np.lexsort((marks[:, 1], marks[:, 0]))  # stable: the first comes first
+        ordered = marks[order]  # neighbours are sought side by side, which the cache rewards
+        fresh = _firsts(ordered)
         for run in self._runs:
-            new &= ~_within(run, marks)
-        new &= _firsts(marks)
-        self._keep(marks[new])
+            fresh &= ~_within(run, ordered)
+        self._keep(ordered[fresh])
+        new = np.empty(len(marks), dtype=bool)
+        new[order] = fresh
         return new
 
-    def _keep(self, marks: Marks) -> None:
-        if len(marks):
-            self._runs.append(_sorted(marks))
+    def _keep(self, ordered: Marks) -> None:
+        if len(ordered):
+            self._runs.append(ordered)
         if len(self._runs) > RUNS:
             self._runs = [_sorted(np.concatenate(self._runs))]
 
@@ -60,12 +63,10 @@ def _sorted(marks: Marks) -> Marks:
     return marks[np.argsort(marks[:, 0], kind="stable")]
 
 
-def _firsts(marks: Marks) -> NDArray[np.bool_]:
+def _firsts(ordered: Marks) -> NDArray[np.bool_]:
     """Whether a mark is the first of its like."""
-    order = np.lexsort((marks[:, 1], marks[:, 0]))  # stable: the first comes first
-    ordered = marks[order]
-    first = np.ones(len(marks), dtype=bool)
-    first[order[1:]] = (ordered[1:] != ordered[:-1]).any(axis=1)
+    first = np.ones(len(ordered), dtype=bool)
+    first[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
     return first
 
 

@@ -8,7 +8,8 @@ import json
 import shlex
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
@@ -36,7 +37,8 @@ from data.settings import Settings
 from data.simulator import City, Simulation, live, simulate
 from experiments.alert import alert_card, alert_line
 from experiments.result import Result
-from serving.server import Place, Running, running
+from serving.recovery import recover
+from serving.server import Place, Running, running, stores
 from training.fit import STEPS, TrainedRun, TrainingConfig, train_fraud
 
 __all__ = [
@@ -185,12 +187,15 @@ def demonstration(settings: Settings, demo: Demo, console: Console) -> Iterator[
     settings = _own_folder(settings)
     steps = Steps(console)
     town = simulate(City.ending(datetime.now(UTC), **_values(demo.city)))
-    with steps.step("simulated city into history") as told:
-        citizens = lay_history(town, settings, told)
-    with steps.step("features, tuned models, model card") as told:
-        bundle = _train(settings, demo, citizens, told).bundle
     with ExitStack() as stack:
-        with steps.step("service up, feature state built") as told:
+        with steps.step("simulated city into history") as told:
+            citizens = lay_history(town, settings, told)
+        with steps.step("features, tuned models, model card") as told:
+            state = stack.enter_context(_state_meanwhile(settings))
+            bundle = _train(settings, demo, citizens, told, features_done=state.build).bundle
+        with steps.step("feature state built, service up") as told:
+            told("rebuilding feature state from the history", 0.0)
+            state.built()
             chosen = replace(settings, bundle=bundle)
             service = stack.enter_context(running(chosen, demo.place, progress=told))
         answers = play(service.url, town, demo.speed)
@@ -198,6 +203,45 @@ def demonstration(settings: Settings, demo: Demo, console: Console) -> Iterator[
             alert = _first_alert(answers)
         console.print(alert_card(alert))
         yield Shown(alert, answers, service, bundle, steps.seconds)
+
+
+class _State:
+    """Feature state, built beside the training once that has its vectors.
+
+    Both read the whole history; one after the other they need its memory once.
+
+    Parameters
+    ----------
+    settings : Settings
+        With the addresses of open stores.
+    pool : ThreadPoolExecutor
+    """
+
+    def __init__(self, settings: Settings, pool: ThreadPoolExecutor) -> None:
+        self._settings, self._pool = settings, pool
+        self._building: Future[int] | None = None
+
+    def build(self) -> None:
+        """Begin, unless it has begun."""
+        if self._building is None:
+            told = _nothing_told
+            self._building = self._pool.submit(recover, self._settings, progress=told)
+
+    def built(self) -> None:
+        """Wait until it is there."""
+        self.build()
+        if self._building is not None:
+            self._building.result()
+
+
+def _nothing_told(_sentence: str, _share: float) -> None:
+    """Two steps at once have one bar, and it is the training's."""
+
+
+@contextmanager
+def _state_meanwhile(settings: Settings) -> Iterator[_State]:
+    with stores(settings) as opened_stores, ThreadPoolExecutor(1) as pool:
+        yield _State(opened_stores, pool)
 
 
 def stay(shown: Shown, console: Console) -> None:
@@ -217,13 +261,18 @@ def lay_history(town: Simulation, settings: Settings, told: "Bar") -> pa.Table:
         The citizens under their pseudonyms, for the report by group only.
     """
     intake = Intake(Pseudonymiser.from_settings(settings))
-    with opened(settings, intake) as ingest:
+    with opened(settings, intake) as ingest, ThreadPoolExecutor(1) as writer:
+        written: Future[object] = writer.submit(
+            int
+        )  # one day is written while the next is simulated
         for day, batch in enumerate(town.batches()):
             accepted, rejected = intake.table(batch)
             if rejected.rows:
                 raise DemoError(f"the simulator broke its contract: {rejected.problems[0]}")
-            ingest.events(accepted)
+            written.result()
+            written = writer.submit(ingest.events, accepted)
             told(f"day {day + 1} of {town.city.days}", (day + 1) / town.city.days)
+        written.result()
     citizens = town.citizens
     hidden = intake.pseudonymiser.column("tel", citizens["subscriber"])
     citizens = citizens.set_column(0, "subscriber", hidden)
@@ -258,15 +307,28 @@ def _values(city: City) -> dict[str, Any]:
     return {item.name: getattr(city, item.name) for item in fields(city) if item.name != "start"}
 
 
-def _train(settings: Settings, demo: Demo, citizens: pa.Table, told: "Bar") -> TrainedRun:
+def _train(
+    settings: Settings,
+    demo: Demo,
+    citizens: pa.Table,
+    told: "Bar",
+    *,
+    features_done: Callable[[], None],
+) -> TrainedRun:
     share = {name: place / len(STEPS) for place, name in enumerate(STEPS)}
+
+    def progress(step: str, done: float, note: str) -> None:
+        told(f"{step} {note}", share[step] + done / len(STEPS))
+        if step == STEPS[1]:
+            features_done()
+
     return train_fraud(
         History(settings.var / "history"),
         as_of=datetime.now(UTC),
         settings=settings,
         config=demo.training,
         citizens=citizens,
-        progress=lambda step, done, note: told(f"{step} {note}", share[step] + done / len(STEPS)),
+        progress=progress,
     )
 
 

@@ -77,8 +77,8 @@ def pack_states(recipe: Recipe, layout: Layout, touches: Touches, facts: Any, ou
                 place = _int(buffer, place, scalars[run, q])
             for p in range(len(recipe.tile)):
                 where = (run, p, now)
-                _spread(recipe, touches, (values, unit), grid, where)
-                place = _write_span(recipe, grid, buffer, place, where)
+                used_tiles = _spread(recipe, touches, (values, unit), grid, where)
+                place = _write_span(recipe, grid, buffer, place, (p, now, used_tiles))
         ends[run] = place
         run += 1
     return run
@@ -86,17 +86,19 @@ def pack_states(recipe: Recipe, layout: Layout, touches: Touches, facts: Any, ou
 
 @numba.njit(nogil=True, cache=True)
 def _spread(recipe, touches, facts, grid, where):  # type: ignore[no-untyped-def]
-    """Lay the run's events that are inside the span out over its tiles."""
+    """Lay the run's events that are inside the span out over its tiles; those used, from and to.
+
+    Most keys have few events and most tiles stay empty: only the tiles used are ever looked at.
+    """
     values, unit = facts
     run, p, now = where
-    grid.sums[:] = 0
-    grid.units[:] = 0
-    grid.peaks[:] = 0
     start = now // recipe.tile[p] - recipe.tiles[p]
+    low, high = len(grid.sums), 0
     for i in range(touches.starts[run], touches.starts[run + 1]):
         slot = touches.at[i] // recipe.tile[p] - start
         if slot < 0 or touches.mask[i] == 0:
             continue
+        low, high = min(low, slot), max(high, slot + 1)
         mask, row = touches.mask[i], touches.row[i]
         for k in range(recipe.sums_end[p], recipe.sums_end[p + 1]):
             a = recipe.sums[k]
@@ -113,39 +115,45 @@ def _spread(recipe, touches, facts, grid, where):  # type: ignore[no-untyped-def
                 kept = k - recipe.maxes_end[p]
                 value = values[row, recipe.value[a]]
                 grid.peaks[slot, kept] = max(grid.peaks[slot, kept], value)
+    return min(low, high), high
 
 
 @numba.njit(nogil=True, cache=True)
 def _write_span(recipe, grid, buffer, place, where):  # type: ignore[no-untyped-def]
-    _, p, now = where
-    start, tiles = now // recipe.tile[p] - recipe.tiles[p], recipe.tiles[p] + 1
+    """Write one span's part of a state, and leave the grid empty for the next."""
+    p, now, used = where
+    low, high = used
+    start = now // recipe.tile[p] - recipe.tiles[p]
     sums = recipe.sums_end[p + 1] - recipe.sums_end[p]
     distincts = recipe.distincts_end[p + 1] - recipe.distincts_end[p]
     maxes = recipe.maxes_end[p + 1] - recipe.maxes_end[p]
     for k in range(sums):
-        place = _int(buffer, place, grid.sums[:tiles, k].sum())
+        place = _int(buffer, place, grid.sums[low:high, k].sum())
     for k in range(distincts):
-        place = _int(buffer, place, grid.units[:tiles, k].sum())
+        place = _int(buffer, place, grid.units[low:high, k].sum())
     for k in range(maxes):
-        place = _int(buffer, place, grid.peaks[:tiles, k].max())
-    head = _head(grid.sums, tiles, sums)
+        place = _int(buffer, place, grid.peaks[low:high, k].max() if high > low else 0)
+    head = _head(grid.sums, used, sums)
     for k in range(sums):
         place = _int(buffer, place, grid.sums[head, k] if head >= 0 else 0)
     place = _int(buffer, place, start + head if head >= 0 else -1)
-    front, length = _closed(grid, start, head, sums)
+    front, length = _closed(grid, start, (low, head), sums)
     place = _int(buffer, place, front)
     place = _text(buffer, place, grid.text, length)
     place = _text(buffer, place, grid.text, 0)
     for k in range(distincts):
-        place = _list(buffer, place, grid, (grid.units, k, start, tiles))
+        place = _list(buffer, place, grid, (grid.units, k, start, used))
     for k in range(maxes):
-        place = _list(buffer, place, grid, (grid.peaks, k, start, tiles))
+        place = _list(buffer, place, grid, (grid.peaks, k, start, used))
+    grid.sums[low:high] = 0
+    grid.units[low:high] = 0
+    grid.peaks[low:high] = 0
     return place
 
 
 @numba.njit(nogil=True, cache=True)
-def _head(sums, tiles, width):  # type: ignore[no-untyped-def]
-    for slot in range(tiles - 1, -1, -1):
+def _head(sums, used, width):  # type: ignore[no-untyped-def]
+    for slot in range(used[1] - 1, used[0] - 1, -1):
         for k in range(width):
             if sums[slot, k] != 0:
                 return slot
@@ -153,10 +161,10 @@ def _head(sums, tiles, width):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True, cache=True)
-def _closed(grid, start, head, width):  # type: ignore[no-untyped-def]
+def _closed(grid, start, used, width):  # type: ignore[no-untyped-def]
     """Write the tiles before the head to the scratch text: index of the first, and length."""
     front, length = -1, 0
-    for slot in range(head):
+    for slot in range(used[0], used[1]):
         entries = 0
         for k in range(width):
             entries += grid.sums[slot, k] != 0
@@ -176,9 +184,9 @@ def _closed(grid, start, head, width):  # type: ignore[no-untyped-def]
 @numba.njit(nogil=True, cache=True)
 def _list(buffer, place, grid, what):  # type: ignore[no-untyped-def]
     """Oldest tile, then the packed (tile, value) of one column."""
-    cells, k, start, tiles = what
+    cells, k, start, used = what
     oldest, entries = -1, 0
-    for slot in range(tiles):
+    for slot in range(used[0], used[1]):
         if cells[slot, k] != 0:
             oldest = start + slot if oldest < 0 else oldest
             entries += 1
@@ -186,7 +194,7 @@ def _list(buffer, place, grid, what):  # type: ignore[no-untyped-def]
     if not entries:
         return _text(buffer, place, grid.text, 0)
     length = _array(grid.text, 0, 2 * entries)
-    for slot in range(tiles):
+    for slot in range(used[0], used[1]):
         if cells[slot, k] != 0:
             length = _int(grid.text, length, start + slot)
             length = _int(grid.text, length, cells[slot, k])

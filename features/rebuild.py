@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from features.frame import Frame, in_order, without_repeats
@@ -27,6 +28,7 @@ BUFFER = 1 << 26
 INT_BYTES = 9
 DAY_US = DAY_S * MICROSECOND
 SPACES = ("t:", "p:", "a:")
+SPACE = pa.array(SPACES)
 
 
 def final_states(
@@ -72,26 +74,27 @@ class Names:
         self.who = job.who
         self.subscribers = job.who.subscribers.to_pylist()
         self.texts = job.who.texts.to_pylist()
-        self.devices = job.who.devices.to_pylist()
 
     def counterpart(self, key: int) -> str:
         """Namespace and text of a counterpart's number."""
         return SPACES[key % 3] + str(self.texts[key // 3])
 
-    def key(self, state: str, row: int, key: int) -> str:
-        """Key of a state, from any row that touches it and its number there."""
-        if state == "subscriber":
-            return f"s:{self.subscribers[key]}"
-        if state == "counterpart":
-            return f"c:{self.counterpart(key)}"
-        if state == "account":
-            return f"a:{self.texts[key]}"
-        if state == "device":
-            return f"d:{self.devices[key]}"
-        subscriber = self.subscribers[self.who.subscriber[row]]
-        if state == "holding":
-            return f"h:{subscriber}|{self.devices[key]}"
-        return f"p:{subscriber}|{self.counterpart(key)}"
+    def keys(self, state: str, rows: Ints, keys: Ints) -> list[str]:
+        """Keys of a state's runs, from a row that touches each and its number there."""
+        who = self.who
+        first = [f"{state[0]}:"]
+        if state in RELATIONS:
+            first += [who.subscribers.take(pa.array(who.subscriber[rows])), "|"]
+        if state in {"device", "holding"}:
+            last = [who.devices.take(pa.array(keys))]
+        elif state == "subscriber":
+            last = [who.subscribers.take(pa.array(keys))]
+        elif state == "account":
+            last = [who.texts.take(pa.array(keys))]
+        else:
+            last = [SPACE.take(pa.array(keys % 3)), who.texts.take(pa.array(keys // 3))]
+        found: list[str] = pc.binary_join_element_wise(*first, *last, "").to_pylist()
+        return found
 
 
 def _states(job: Job, state: StatePlan, names: Names) -> Iterator[tuple[str, bytes]]:
@@ -99,10 +102,13 @@ def _states(job: Job, state: StatePlan, names: Names) -> Iterator[tuple[str, byt
     touches = job.sorted(draft)
     rows, keys = _labels(job, state.name, draft, touches)
     rings = _rings(job, names) if state.reach else {}
-    for run, packed in _packed(job, state, touches):
-        if packed:
-            ring = rings.get(int(keys[run]), b"\xa0") if state.reach else b""
-            yield names.key(state.name, int(rows[run]), int(keys[run])), packed + ring
+    for runs, packed in _packed(job, state, touches):
+        texts = names.keys(state.name, rows[runs], keys[runs])
+        if state.reach:
+            own = [rings.get(key, b"\xa0") for key in keys[runs].tolist()]
+            yield from zip(texts, map(bytes.__add__, packed, own), strict=True)
+        else:
+            yield from zip(texts, packed, strict=True)
 
 
 def _labels(job: Job, state: str, draft: Draft, touches: Touches) -> tuple[Ints, Ints]:
@@ -116,7 +122,8 @@ def _labels(job: Job, state: str, draft: Draft, touches: Touches) -> tuple[Ints,
     return rows, job.other_keys(state)[touches.relation[first]]
 
 
-def _packed(job: Job, state: StatePlan, touches: Touches) -> Iterator[tuple[int, bytes]]:
+def _packed(job: Job, state: StatePlan, touches: Touches) -> Iterator[tuple[Ints, list[bytes]]]:
+    """States that are alive, a buffer's worth at a time: their runs, and each one packed."""
     layout = _layout(state)
     recipe = recipe_of(state, job.plan)
     runs = len(touches.starts) - 1
@@ -130,10 +137,10 @@ def _packed(job: Job, state: StatePlan, touches: Touches) -> Iterator[tuple[int,
     first, worst = 0, _worst(state)
     while first < runs:
         after = int(pack_states(recipe, layout, touches, facts, (buffer, ends, first, worst)))
-        text, start = buffer.tobytes() if after < runs else buffer[: ends[-1]].tobytes(), 0
-        for run, end in enumerate(ends[first:after].tolist(), start=first):
-            yield run, text[start:end]
-            start = end
+        text, cuts = buffer[: ends[after - 1]].tobytes(), np.append(0, ends[first:after])
+        alive = np.flatnonzero(np.diff(cuts))
+        bounds = zip(cuts[alive].tolist(), cuts[alive + 1].tolist(), strict=True)
+        yield first + alive, [text[start:end] for start, end in bounds]
         first = after
 
 

@@ -638,12 +638,5 @@ local function read(_, args)
   return struct.pack('<' .. string.rep('d', #ints), unpack(ints))
 end
 
--- Put back states made in bulk: pairs of key and packed state.
-local function restore(_, args)
-  for k = 1, #args, 2 do server.call('SET', PREFIX .. args[k], args[k + 1], 'EX', STATE_S) end
-  return #args / 2
-end
-
 server.register_function('@LIBRARY@_observe', observe)
-server.register_function('@LIBRARY@_restore', restore)
 server.register_function { function_name = '@LIBRARY@_read', callback = read, flags = { 'no-writes' } }

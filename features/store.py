@@ -7,12 +7,13 @@ answers with raw integers; `features.plan.Plan.finish` turns them into the vecto
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -42,6 +43,7 @@ from features.streams import KINDS, STREAMS
 __all__ = ["Batch", "Codec", "LiveState", "LiveStateSync", "Vector"]
 
 Ints = NDArray[np.int64]
+Item = TypeVar("Item")
 OPS: Final = {"count": 0, "sum": 1, "square": 2, "max": 3, "distinct": 4}
 SCALAR_OPS: Final = {
     name: number
@@ -64,7 +66,6 @@ read, by the event's clock; this only bounds memory, and is longer than any wind
 RETRY_S = 6 * 3_600
 """How long an answer is kept for a retry; older repeats are the database's to catch."""
 BATCH = 512
-STATES_PER_CALL = 500
 HEAD = 3  # repeated, seq, now
 CIRCUMSTANCE_FIELDS = ("surprise", "is_new", "new_device")
 LUA = Path(__file__).with_name("store.lua")
@@ -251,12 +252,9 @@ class LiveStateSync:
 
     def clear(self) -> None:
         """Forget everything of this feature set."""
-        pipe = self.client.pipeline(transaction=False)
-        for key in self.client.scan_iter(match=self.codec.prefix + "*", count=10_000):
-            pipe.unlink(key)
-            if len(pipe) >= BATCH:
-                pipe.execute()
-        pipe.execute()
+        keys = self.client.scan_iter(match=self.codec.prefix + "*", count=10_000)
+        for part in _in_batches(keys, BATCH):
+            self.client.unlink(*part)
 
     def rebuild(self, table: pa.Table, threads: int = 2) -> int:
         """Replace the state by that after `table`, the whole history.
@@ -279,10 +277,18 @@ class LiveStateSync:
         states = import_module("features.rebuild").final_states(
             table, self.codec.features, zone=self.codec.zone, threads=threads
         )
-        self.load()
-        for part in _in_batches(states, STATES_PER_CALL):
-            self.client.fcall(f"{self.codec.library}_restore", 0, *part)
+        with ThreadPoolExecutor(1) as pool:  # Valkey keeps a batch while the next is packed
+            kept = pool.submit(self.load)
+            for part in _in_batches(states, BATCH):
+                kept.result()
+                kept = pool.submit(self._keep, part)
+            kept.result()
         return self.position()
+
+    def _keep(self, states: Sequence[tuple[str, bytes]]) -> None:
+        """Write packed states, with the expiry that an update gives them."""
+        flat = [item for key, state in states for item in (self.codec.prefix + key, state)]
+        self.client.execute_command("MSETEX", len(states), *flat, "EX", STATE_S)
 
     def _replay(self, table: pa.Table) -> int:
         for start in range(0, table.num_rows, BATCH):
@@ -317,11 +323,10 @@ class LiveStateSync:
         yield from pipe.execute()
 
 
-def _in_batches(states: Iterable[tuple[str, bytes]], size: int) -> Iterator[list[str | bytes]]:
-    """Keys and values of `size` states at a time, flat."""
-    rest = iter(states)
+def _in_batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    rest = iter(items)
     while part := list(islice(rest, size)):
-        yield [item for state in part for item in state]
+        yield part
 
 
 class LiveState:

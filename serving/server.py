@@ -32,7 +32,7 @@ from features import FRAUD_FEATURES
 from serving.recovery import is_whole, recover
 from serving.shelf import Shelf
 
-__all__ = ["Place", "Running", "ServerError", "running", "serve", "stopped_by_signals"]
+__all__ = ["Place", "Running", "ServerError", "running", "serve", "stopped_by_signals", "stores"]
 
 ROOT = Path(__file__).resolve().parent.parent
 READY_S = 180.0
@@ -110,6 +110,22 @@ class Running:
 
 
 @contextmanager
+def stores(settings: Settings) -> Iterator[Settings]:
+    """Hold both stores open, with the tables of today; yields settings with their addresses.
+
+    Embedded stores are shared: whoever opens them again meanwhile meets the same ones.
+
+    Raises
+    ------
+    StoreError
+        If a store cannot be reached or started.
+    """
+    with open_database(settings) as database, open_valkey(settings) as valkey:
+        upgrade(database)
+        yield replace(settings, database_url=database, valkey_url=valkey)
+
+
+@contextmanager
 def running(
     settings: Settings, place: Place | None = None, *, progress: Progress | None = None
 ) -> Iterator[Running]:
@@ -139,10 +155,7 @@ def running(
         tell("checking the model bundle", 0.0)
         asked = replace(settings, bundle=_verified(settings))
         tell("starting PostgreSQL and Valkey", 0.1)
-        database = stack.enter_context(open_database(asked))
-        valkey = stack.enter_context(open_valkey(asked))
-        settings = replace(asked, database_url=database, valkey_url=valkey)
-        upgrade(database)
+        settings = stack.enter_context(stores(asked))
         recover(settings, progress=tell)
         tell("starting the workers", 0.6)
         service = stack.enter_context(_workers(settings, place))

@@ -13,6 +13,7 @@ about citizens and days.
 
 import zlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -209,7 +210,19 @@ def build(
         Where the history is too short for the parts.
     """
     config = config or DatasetConfig()
-    table = history.read(before=as_of)
+    with ThreadPoolExecutor(1) as aside:
+        fingerprint = aside.submit(history.fingerprint, before=as_of)
+        dataset = _built(history.read(before=as_of), as_of, features, config, progress)
+        return replace(dataset, fingerprint=fingerprint.result())
+
+
+def _built(
+    table: pa.Table,
+    as_of: datetime,
+    features: FeatureSet,
+    config: DatasetConfig,
+    progress: Progress | None,
+) -> Dataset:
     split = _split(moments(table["known_at"]), as_of, config)
     labels = _labels(table, split, as_of, timedelta(days=config.delay))
     chosen, share = _sample(table, split, labels["y"], config)
@@ -221,7 +234,7 @@ def build(
         **{part: _part(rows, np.searchsorted(wanted, chosen[part]), share, part) for part in PARTS},
         names=tuple(features.names),
         features=features.digest,
-        fingerprint=history.fingerprint(before=as_of),
+        fingerprint="",
         as_of=as_of,
         edges=split.edges,
         citizens=citizens,
