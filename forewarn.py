@@ -42,6 +42,7 @@ class Experiment(StrEnum):
     """Questions with a command each."""
 
     HANDBOOK = "handbook"
+    HANDBOOK_TUNING = "handbook_tuning"
     SICHUAN = "sichuan"
     CITY = "city"
     EQUALITY = "equality"
@@ -222,6 +223,27 @@ def serve(
     place = Place(host=host, port=port, workers=workers)
     console.print(f"starting at {place.url}; Ctrl-C stops everything", highlight=False)
     raise typer.Exit(serve(_settings(), place, progress=_say))
+
+
+@app.command()
+def certify(
+    since: Annotated[
+        datetime | None,
+        typer.Option(
+            formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"],
+            help="Only decisions from this moment (UTC) on. Default: all.",
+        ),
+    ] = None,
+) -> None:
+    """Make every served vector again from the recorded events; compare all of them, bit by bit."""
+    from experiments.certified import certified
+    from experiments.result import print_result
+    from serving.certificate import certify_decisions
+
+    moment = since.replace(tzinfo=UTC) if since else None
+    found = certify_decisions(_settings(), since=moment, progress=_say)
+    print_result(certified(found))
+    raise typer.Exit(0 if found.certificate.holds else 1)
 
 
 @app.command()

@@ -1,5 +1,6 @@
 """Public data brought into our contracts: the Fraud Detection Handbook and the Sichuan lines."""
 
+import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import scipy.sparse as sp
 
 from data.tables import CODE, EVENT_SCHEMA, TIME
 
-__all__ = ["REPORT_DELAY", "SourceError", "handbook", "sichuan"]
+__all__ = ["REPORT_DELAY", "SourceError", "handbook", "real_data_folder", "sichuan"]
 
 REPORT_DELAY = timedelta(days=7)  # the Handbook's own delay of feedback
 HANDBOOK = ("TRANSACTION_ID", "TX_DATETIME", "CUSTOMER_ID", "TERMINAL_ID", "TX_AMOUNT", "TX_FRAUD")
@@ -21,6 +22,14 @@ HANDBOOK = ("TRANSACTION_ID", "TX_DATETIME", "CUSTOMER_ID", "TERMINAL_ID", "TX_A
 
 class SourceError(ValueError):
     """A data set is missing or is not what its source describes."""
+
+
+def real_data_folder(given: Path | None = None) -> Path:
+    """Where the public data sets lie: as given, FOREWARN_REAL_DATA, or beside the repository."""
+    if given is not None:
+        return given
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
+    return Path(os.environ.get("FOREWARN_REAL_DATA") or beside)
 
 
 def handbook(path: Path) -> pa.Table:

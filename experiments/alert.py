@@ -25,7 +25,7 @@ def alert_card(decision: Mapping[str, Any]) -> RenderableType:
     )
     reasons = Table(show_header=False, box=None, padding=(0, 1, 0, 0))
     reasons.add_column(justify="right", style="dim")
-    reasons.add_column()
+    reasons.add_column(overflow="fold")  # Chinese has no spaces to break a line at
     for reason in decision["reasons"][:SHOWN]:
         reasons.add_row(f"{reason['share']:.0%}", f"{reason['zh']}\n[dim]{reason['en']}[/]")
     advice = f"{decision['advice_zh']}\n[dim]{decision['advice_en']}[/]"

@@ -16,10 +16,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from data.sources import handbook
+from data.sources import handbook, real_data_folder
 from experiments.handbook_forest import Payments, book_features, book_forest
 from experiments.result import Result
-from experiments.sichuan import real_data_folder
 from features import TRANSFER_FEATURES, FeatureSet, bulk
 from models.fraud import FraudModel, fraud_recipe
 from models.trees import Recipe, Rows

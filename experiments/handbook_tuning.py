@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from data.sources import real_data_folder
 from experiments.handbook import CHOSEN, METRICS, TOP, TUNED, Ground, Plan, ground, our_scores
 from experiments.result import Result
-from experiments.sichuan import real_data_folder
 from models.fraud import fraud_recipe
 from training.metrics import Ranking, card_precision
 from training.splits import prequential_folds

@@ -7,7 +7,6 @@ lines, columns and calls are seen (as graph networks see them), labels never.
 """
 
 import math
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -20,7 +19,7 @@ from scipy.stats import t as student
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import train_test_split
 
-from data.sources import sichuan
+from data.sources import real_data_folder, sichuan
 from experiments.result import Result
 from experiments.sichuan_rivals import (
     FOREST,
@@ -34,7 +33,7 @@ from training.line_dataset import LineDataset, Places
 from training.line_metrics import g_mean, macro_f1
 from training.suspect_lines import LineTraining, fit_lines, own_curves
 
-__all__ = ["Split", "real_data_folder", "run", "split"]
+__all__ = ["Split", "run", "split"]
 
 Floats = NDArray[np.float64]
 Progress = Callable[[str, float], None]
@@ -333,11 +332,3 @@ def _published_split(found: Table, plan: Plan) -> dict[str, Any]:
         name: dict(zip(METRICS, (round(v, 4) for v in found[HEADLINE, name][place]), strict=True))
         for name in (OURS, *_rivals(found))
     }
-
-
-def real_data_folder(given: Path | None) -> Path:
-    """Where the public data sets lie: as given, FOREWARN_REAL_DATA, or beside the repository."""
-    if given is not None:
-        return given
-    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
-    return Path(os.environ.get("FOREWARN_REAL_DATA", beside))

@@ -338,8 +338,12 @@ def scan(  # type: ignore[no-untyped-def] # noqa: PLR0912, PLR0915, C901
     )
     peak_tile, peak = _rings(recipe)
     scalar = np.empty(len(recipe.scalar_op), np.int64)
+    own = np.empty((_longest(starts, part), values.shape[1]), np.int64)
     for run in range(part[0], part[1]):
         begin, end = starts[run], starts[run + 1]
+        for i in range(begin, end):  # fetched once: an event is added once and leaves every span
+            for v in range(values.shape[1]):
+                own[i - begin, v] = values[rows[i], v]
         total[:] = 0
         pointer[:] = begin
         change[:] = -1
@@ -349,7 +353,7 @@ def scan(  # type: ignore[no-untyped-def] # noqa: PLR0912, PLR0915, C901
         late = len(order) > 0
         used = np.int64(-1)
         for i in range(begin, end):
-            now, at, mask, row = nows[i], ats[i], masks[i], rows[i]
+            now, at, mask, value = nows[i], ats[i], masks[i], own[i - begin]
             if has_scalars and (used < 0 or now // day - idle > used // day):
                 reset(recipe.scalar_op, scalar)
             for p in range(spans):
@@ -364,11 +368,11 @@ def scan(  # type: ignore[no-untyped-def] # noqa: PLR0912, PLR0915, C901
                     if ats[j] >= limit:
                         break
                     if j < i:
-                        gone, gone_row = masks[j], rows[j]
+                        gone, gone_value = masks[j], own[j - begin]
                         for k in range(sums_end[p], sums_end[p + 1]):
                             a = sums[k]
                             if gone >> bit[a] & 1:
-                                total[p, a] -= values[gone_row, column[a]]
+                                total[p, a] -= gone_value[column[a]]
                         for k in range(distincts_end[p], distincts_end[p + 1]):
                             total[p, distincts[k]] -= unit[hold[distincts[k]], j]
                     place += 1
@@ -402,7 +406,7 @@ def scan(  # type: ignore[no-untyped-def] # noqa: PLR0912, PLR0915, C901
                 for k in range(sums_end[p], sums_end[p + 1]):
                     a = sums[k]
                     if mask >> bit[a] & 1:
-                        total[p, a] += values[row, column[a]]
+                        total[p, a] += value[column[a]]
                 for k in range(distincts_end[p], distincts_end[p + 1]):
                     a = distincts[k]
                     if mask >> bit[a] & 1:
@@ -410,7 +414,7 @@ def scan(  # type: ignore[no-untyped-def] # noqa: PLR0912, PLR0915, C901
                         if held < 0 or ats[held] < edge[p]:
                             total[p, a] += 1
             if has_maxes:
-                _raise(recipe, (peak_tile, peak), edge, mask, (at, values[row]))
+                _raise(recipe, (peak_tile, peak), edge, mask, (at, value))
             for a in range(len(bit)):
                 if kind[a] == DISTINCT and mask >> bit[a] & 1:
                     held = held_by[hold[a], i]
@@ -419,9 +423,17 @@ def scan(  # type: ignore[no-untyped-def] # noqa: PLR0912, PLR0915, C901
                         if held >= 0:
                             unit[hold[a], held] = 0
             if has_scalars:
-                note(recipe, (mask, at), values[row], scalar, rules.chain)
+                note(recipe, (mask, at), value, scalar, rules.chain)
             if mask & touch_bit:
                 used = now
+
+
+@numba.njit(nogil=True, cache=True)
+def _longest(starts, part):  # type: ignore[no-untyped-def]
+    found = 0
+    for run in range(part[0], part[1]):
+        found = max(found, starts[run + 1] - starts[run])
+    return found
 
 
 @numba.njit(nogil=True, cache=True)

@@ -203,12 +203,12 @@ class Batch:
     repeated: NDArray[np.bool_]
 
 
-class LiveStateSync:
-    """Live state for callers without an event loop.
+class _Connected:
+    """A client, and how to speak to the function library over it.
 
     Parameters
     ----------
-    client : valkey.Valkey
+    client : valkey.Valkey or valkey.asyncio.Valkey
         A connection without response decoding.
     features : FeatureSet
         What to read.
@@ -223,6 +223,10 @@ class LiveStateSync:
     ) -> None:
         self.client, self.codec = client, Codec(features, zone, retry_s)
         self.loaded = False
+
+
+class LiveStateSync(_Connected):
+    """Live state for callers without an event loop; built from client, features and zone."""
 
     def observe(self, event: Any) -> Vector:
         """Read the event's vector, then add the event; a repeated id changes nothing."""
@@ -329,26 +333,8 @@ def _in_batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
         yield part
 
 
-class LiveState:
-    """Live state for the service: the same, with an asyncio client.
-
-    Parameters
-    ----------
-    client : valkey.asyncio.Valkey
-        A connection without response decoding.
-    features : FeatureSet
-        What to read.
-    zone : str
-        The city's time zone.
-    retry_s : int
-        Seconds an answer is kept for a retry.
-    """
-
-    def __init__(
-        self, client: Any, features: FeatureSet, zone: str, retry_s: int = RETRY_S
-    ) -> None:
-        self.client, self.codec = client, Codec(features, zone, retry_s)
-        self.loaded = False
+class LiveState(_Connected):
+    """Live state for the service: the same, with an asyncio client."""
 
     async def observe(self, event: Any) -> Vector:
         """Read the event's vector, then add the event; a repeated id changes nothing."""

@@ -286,7 +286,9 @@ class Job:
 
     def _relate(self, name: str, pairs: "Pairs") -> "Related":
         size = int(pairs.keys.max(initial=-1)) + 1
-        order = np.argsort(pairs.rows, kind="stable")
+        rows = pairs.rows
+        ordered = bool((rows[1:] > rows[:-1]).all())
+        order = self._ascending(len(rows)) if ordered else np.argsort(rows, kind="stable")
         order = kernels.sort_by_key(pairs.keys, order, size)
         left = self.who.subscriber[pairs.rows]
         order = kernels.sort_by_key(left, order, len(self.who.subscribers))

@@ -14,7 +14,7 @@ from features import FRAUD_FEATURES
 from features.store import LiveStateSync
 from serving.state import ANNOUNCED, WHOLE
 
-__all__ = ["history_of", "is_whole", "recover"]
+__all__ = ["history_of", "is_whole", "read_truth", "recover"]
 
 Progress = Callable[[str, float], None]
 PAGE = 100_000
@@ -65,6 +65,16 @@ def recover(settings: Settings, *, progress: Progress) -> int:
         engine.dispose()
 
 
+def read_truth(history: History, connection: Connection) -> pa.Table:
+    """Everything recorded, history and log, in order of arrival."""
+    tables = [history.read()]
+    after = history.next_seq - 1
+    while (page := read_events(connection, after=after, limit=PAGE)).num_rows:
+        tables.append(page)
+        after = page["seq"][-1].as_py()
+    return pa.concat_tables(tables).unify_dictionaries().combine_chunks()
+
+
 class _Work:
     """One recovery: where from, where to, whom to tell."""
 
@@ -94,7 +104,7 @@ class _Work:
 
     def rebuilt(self) -> int:
         """Replace the state by what follows from the truth; the number of events."""
-        table = self.truth()
+        table = read_truth(self.history, self.connection)
         self.state.rebuild(table)
         self.number_on(table["seq"][-1].as_py() if table.num_rows else -1)
         return int(table.num_rows)
@@ -105,15 +115,6 @@ class _Work:
         found = self.client.get(clock)
         now = bytes(found).split()[1] if isinstance(found, bytes) else b"0"
         self.client.set(clock, b"%d %s" % (seq, now))
-
-    def truth(self) -> pa.Table:
-        """Everything recorded, in order of arrival."""
-        tables = [self.history.read()]
-        after = self.history.next_seq - 1
-        while (page := read_events(self.connection, after=after, limit=PAGE)).num_rows:
-            tables.append(page)
-            after = page["seq"][-1].as_py()
-        return pa.concat_tables(tables).unify_dictionaries()
 
 
 def _recovered(work: _Work) -> int:

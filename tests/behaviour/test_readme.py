@@ -119,6 +119,20 @@ def test_the_python_example_runs(stage: Stage) -> None:
     assert float(done.stdout.split()[0]) <= 1
 
 
+def test_what_the_demonstration_served_is_certified(stage: Stage) -> None:
+    done = subprocess.run(
+        [*FOREWARN, "certify"],
+        env={**os.environ, "FOREWARN_VAR": str(stage.var / "demo")},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    figures = json.loads(done.stdout.splitlines()[-1])
+    assert figures["holds"]
+    assert figures["decisions"] > 0
+
+
 def test_ctrl_c_stops_every_process(stage: Stage) -> None:
     family = psutil.Process(stage.process.pid).children(recursive=True)
     assert len(family) >= 3

@@ -1,6 +1,5 @@
 """Public data in our contracts; their own files are needed for some of it."""
 
-import os
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,10 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 import scipy.sparse as sp
 
-from data.sources import REPORT_DELAY, SourceError, handbook, sichuan
+from data.sources import REPORT_DELAY, SourceError, handbook, real_data_folder, sichuan
 from data.tables import EVENT_SCHEMA, to_events
 
-REAL = Path(os.environ.get("FOREWARN_REAL_DATA") or Path(__file__).parents[3] / "shared" / "data")
+REAL = real_data_folder()
 here = pytest.mark.skipif(not REAL.is_dir(), reason=f"the public data sets are not at {REAL}")
 
 

@@ -1,19 +1,18 @@
 """The Handbook's comparison: its shape on made-up payments, its rival against pandas, its folds."""
 
 import json
-import os
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from data.sources import real_data_folder
 from experiments.handbook import METRICS, PUBLISHED, TEST_STARTS, ground, run
 from experiments.handbook_forest import BOOK_FEATURES, Payments, book_features
 from training.splits import prequential_folds
 
-ROOT = Path(__file__).resolve().parents[2]
-REAL = Path(os.environ.get("FOREWARN_REAL_DATA", ROOT.parent / "shared" / "data"))
+REAL = real_data_folder()
 needs_real_data = pytest.mark.skipif(
     not (REAL / "handbook" / "transactions.parquet").exists(),
     reason=f"the Handbook's transactions are not in {REAL / 'handbook'}",

@@ -1,7 +1,6 @@
 """The Sichuan experiment: the published split, honest intervals, a table that holds its keys."""
 
 import json
-import os
 from functools import partial
 from pathlib import Path
 
@@ -11,14 +10,14 @@ import pytest
 import scipy.sparse as sp
 from sklearn.model_selection import train_test_split
 
-from data.sources import SourceError
+from data.sources import SourceError, real_data_folder
 from experiments import sichuan
 from experiments.result import print_result
 from experiments.sichuan_rivals import forest, label_propagation, simplified_graph_convolution
 from features.line_columns import LABEL, LINE, LINE_COLUMNS
 from training.line_dataset import LineDataset
 
-REAL = Path(os.environ.get("FOREWARN_REAL_DATA", Path(__file__).parents[3] / "shared" / "data"))
+REAL = real_data_folder()
 
 
 @pytest.fixture(scope="module")
