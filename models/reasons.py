@@ -227,14 +227,21 @@ class _Story:
         above = self.norms.above(spec.name, self.kind, value)
         below = self.norms.below(spec.name, self.kind, value)
         if above >= 0.75:
-            part = _percent(above)
-            rank = Both(f"高于{part}的无害{kinds.zh}", f"above {part} of harmless {kinds.en}")
+            rank = _rank(spec, _percent(above), kinds, "above")
         elif below <= 0.25:
-            part = _percent(1.0 - below)
-            rank = Both(f"低于{part}的无害{kinds.zh}", f"below {part} of harmless {kinds.en}")
+            rank = _rank(spec, _percent(1.0 - below), kinds, "below")
         else:
             rank = Both(f"在无害{kinds.zh}中常见", f"common among harmless {kinds.en}")
         return [Both(f"{rank.zh}（通常{middle.zh}）", f"{rank.en} (usually {middle.en})")]
+
+
+def _rank(spec: FeatureSpec, part: str, kinds: Both, side: str) -> Both:
+    """Where a value stands among harmless events: for a time ago, earlier or more recent."""
+    if spec.what in {"since_first", "since_last"}:
+        zh, en = {"above": ("更早", "longer ago than"), "below": ("更近", "more recent than")}[side]
+        return Both(f"比{part}的无害{kinds.zh}{zh}", f"{en} at {part} of harmless {kinds.en}")
+    zh = {"above": "高于", "below": "低于"}[side]
+    return Both(f"{zh}{part}的无害{kinds.zh}", f"{side} {part} of harmless {kinds.en}")
 
 
 def _habits(spec: FeatureSpec) -> list[tuple[str, float]]:
