@@ -44,10 +44,26 @@ class ClassModel:
 
     @classmethod
     def recipe(cls, **params: Any) -> Recipe:
-        """Parameters for few rows: only reported frauds teach these models."""
-        small = {"num_leaves": 15, "min_data_in_leaf": 10, "learning_rate": 0.1}
+        """Parameters for few rows: only reported frauds teach these models.
+
+        Splits at random cuts of a random third of the columns: with a hundred victims and hundreds
+        of columns the best cut is mostly luck.
+
+        References
+        ----------
+        Geurts, Ernst, Wehenkel, Extremely randomized trees, Machine Learning 63 (2006).
+        """
+        small = {
+            "num_leaves": 7,
+            "min_data_in_leaf": 10,
+            "learning_rate": 0.05,
+            "feature_fraction": 0.3,
+            "extra_trees": True,
+            "max_bin": 63,
+            "num_threads": 1,  # on so few rows a second thread costs more than it gives
+        }
         shape = {"objective": "multiclass", "num_class": len(cls.labels)}
-        base = replace(Recipe(), rounds=100, stop_after=15)
+        base = replace(Recipe(), rounds=200, stop_after=30)
         return base.with_params(**{**shape, "metric": ["multi_logloss"], **small, **params})
 
     @classmethod

@@ -21,9 +21,8 @@ def stages() -> tuple[Rows, Rows]:
 
 @pytest.fixture(scope="module")
 def stage(stages) -> StageModel:
-    overfit = replace(
-        StageModel.recipe(num_leaves=31, min_data_in_leaf=2, num_threads=1), rounds=80
-    )
+    bold = {"num_leaves": 31, "min_data_in_leaf": 2, "learning_rate": 0.1, "extra_trees": False}
+    overfit = replace(StageModel.recipe(feature_fraction=1.0, **bold), rounds=80)
     return StageModel.fit(stages[0], ("a", "b", "c"), overfit)
 
 
