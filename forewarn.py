@@ -195,12 +195,11 @@ def train_lines(
     ],
 ) -> None:
     """Train the model of suspect lines on a table like Sichuan's."""
+    from experiments.result import print_result
+    from experiments.trained import trained_lines
     from training.suspect_lines import train_suspect_lines
 
-    run = train_suspect_lines(folder, settings=_settings(), progress=_step)
-    print(f"bundle {run.bundle}, version {run.version}")
-    for name, interval in run.figures.items():
-        print(f"{name:>10}  {interval}  (out of fold, 95 % interval)")
+    print_result(trained_lines(train_suspect_lines(folder, settings=_settings(), progress=_step)))
 
 
 @app.command()

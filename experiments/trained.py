@@ -2,8 +2,9 @@
 
 from experiments.result import Result
 from training.fit import TrainedRun
+from training.suspect_lines import TrainedLines
 
-__all__ = ["trained"]
+__all__ = ["trained", "trained_lines"]
 
 
 def trained(run: TrainedRun) -> Result:
@@ -26,4 +27,20 @@ def trained(run: TrainedRun) -> Result:
             **{name: interval.as_dict()["value"] for name, interval in run.figures.items()},
         },
         notes=(f"bundle {run.bundle}", f"aliases {', '.join(run.aliases) or 'none'}"),
+    )
+
+
+def trained_lines(run: TrainedLines) -> Result:
+    """Lay out the figures of a model of suspect lines."""
+    return Result(
+        title=f"model of suspect lines {run.version[:12]}, judged out of fold",
+        columns=("figure", "value [95 % interval]"),
+        rows=[(name, str(interval)) for name, interval in run.figures.items()],
+        figures={
+            "version": run.version,
+            "bundle": str(run.bundle),
+            "run_id": run.run_id,
+            **{name: interval.as_dict()["value"] for name, interval in run.figures.items()},
+        },
+        notes=(f"bundle {run.bundle}",),
     )
