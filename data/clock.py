@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from data.problems import Problem
 
-__all__ = ["AHEAD", "LATE", "STAMPED", "problems_ahead"]
+__all__ = ["AHEAD", "LATE", "STAMPED", "problems_ahead", "problems_before"]
 
 AHEAD = timedelta(minutes=5)  # a clock further ahead of ours is wrong
 LATE = timedelta(minutes=5)  # known later than this after it happened: marked as late
@@ -33,4 +33,27 @@ def problems_ahead(times: Mapping[str, datetime | None], now: datetime) -> list[
         )
         for name, time in times.items()
         if time is not None and time > now + AHEAD
+    ]
+
+
+def problems_before(occurred_at: datetime, known_at: datetime | None) -> list[Problem]:
+    """A fact known before it happened: training as of that moment would see the future.
+
+    Two systems' clocks may differ by as much as a source's may run ahead of ours.
+
+    Examples
+    --------
+    >>> noon = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    >>> problems_before(noon, noon - AHEAD), len(problems_before(noon, noon - 2 * AHEAD))
+    ([], 1)
+    """
+    if known_at is None or known_at >= occurred_at - AHEAD:
+        return []
+    return [
+        Problem(
+            "known_at",
+            f"a time at most 5 minutes before occurred_at, {occurred_at.isoformat()}",
+            known_at.isoformat(),
+            "say when it was learnt, or leave it out to have it stamped",
+        )
     ]

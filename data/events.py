@@ -95,8 +95,15 @@ Device = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z][\w.:-]{0,63}$")
 IdNumber = Annotated[
     str, StringConstraints(pattern=r"^([0-9A-Z]{6,24}|idn_[0-9a-f]{32})$"), Identifier("idn")
 ]
+System = Annotated[
+    str, StringConstraints(min_length=1, max_length=64, pattern=r"^[\w.:@/-]*[^\W\d][\w.:@/-]*$")
+]
+"""A system's name has a letter: what has none could be somebody's number."""
 AppId = Annotated[
-    str, StringConstraints(min_length=1, max_length=128, pattern=r"^[\w.-]+$", to_lower=True)
+    str,
+    StringConstraints(
+        min_length=1, max_length=128, pattern=r"^[\w.-]*([^\W\d]|[.])[\w.-]*$", to_lower=True
+    ),
 ]
 Amount = Annotated[
     int, Field(strict=True, gt=0, le=MAX_AMOUNT_FEN, description="integer fen (CNY/100)")
@@ -114,7 +121,7 @@ class _Fact(BaseModel):
     known_at: Time | None = Field(
         None, description="when we learnt it; stamped at intake if absent"
     )
-    source: Name = Field("api", description="system that sent it")
+    source: System = Field("api", description="system that sent it")
     subscriber: Phone = Field(description="line of the protected person")
 
     scored: ClassVar[bool] = True

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from data.clock import LATE, STAMPED, problems_ahead
+from data.clock import LATE, STAMPED, problems_ahead, problems_before
 from data.columns import read_columns
 from data.events import EVENT_TYPES, Event
+from data.leaks import problems_leaked
 from data.problems import Problem, RejectedRecord, found_in, problems_of
 from data.pseudonyms import Pseudonymiser
 from data.screen import Concealer, Judged, screen
@@ -99,7 +100,12 @@ class Intake:
         fields = self._fields(record)
         event = _parsed(fields)
         now = self.clock()
-        problems = problems_ahead({name: getattr(event, name, None) for name in STAMPED}, now)
+        times = {name: getattr(event, name, None) for name in STAMPED}
+        problems = [
+            *problems_ahead(times, now),
+            *problems_before(event.occurred_at, event.known_at),
+            *problems_leaked(event),
+        ]
         if problems:
             raise RejectedRecord(problems)
         if event.known_at is None:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from data.clock import AHEAD, LATE, STAMPED
 from data.columns import Columns
 from data.events import EARLIEST, EVENT_TYPES, LATEST
+from data.leaks import may_leak
 from data.pseudonyms import Pseudonymiser, identifier_fields
 from data.rules import KINDS, field_rules, judge_texts, text_rule, texts_pass
 from data.tables import CODE, EVENT_SCHEMA, TIME
@@ -32,6 +33,7 @@ REFUSED, ABSENT = -2, -1
 LONGEST_LIST = 64
 REMEMBERED = 1 << 19
 LISTS = ("phones", "accounts", "apps")
+IDENTIFIERS = ("subscriber", "counterpart", "account", "device", "citizen_id", *LISTS)
 US = 1_000_000
 
 
@@ -116,6 +118,8 @@ class _Pass:
                 done[field.name] = self._column(field)
         self._version()
         self._order(done)
+        self.ok &= _us(done["known_at"]) >= _us(done["occurred_at"]) - _span(AHEAD)
+        self.ok &= ~may_leak(self.columns.typed, IDENTIFIERS)
         done["late"] = pa.array(_us(done["known_at"]) - _us(done["occurred_at"]) > _span(LATE))
         fields = [field for field in EVENT_SCHEMA if field.name != "seq"]
         table = pa.table([done[field.name] for field in fields], schema=pa.schema(fields))
