@@ -172,6 +172,7 @@ def _whole_numbers(values: pa.Array, text: bool) -> Read:
     if pa.types.is_integer(values.type):
         return _each(values, lambda part: part.cast(pa.int64()))
     if pa.types.is_floating(values.type):
+        values = values.cast(pa.float64())  # Arrow does not round halves
         numbers = pc.if_else(pc.is_nan(values), None, values)  # how pandas writes an absent one
         whole = pc.and_(pc.equal(numbers, pc.round(numbers)), pc.less(pc.abs(numbers), EXACT))
         return _chosen(numbers, whole, lambda part: part.cast(pa.int64()), pa.int64())

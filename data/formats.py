@@ -1,13 +1,17 @@
 """Files of records, read in portions of bounded memory: JSON lines, CSV, Parquet.
 
 A portion holds what could be read as columns, and beside it the records that could not, as they
-came. Reading judges nothing: that is the door's business (`data.intake`).
+came. Reading judges nothing: that is the door's business (`data.intake`). A row of CSV is one
+line, since no field holds a line's end.
 """
 
 import csv
+import hashlib
 import io
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +21,47 @@ import pyarrow.csv as pacsv
 import pyarrow.json as pajson
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
+from pydantic_core import to_json
 
 from data.columns import FIELDS, TableError, check_names
+from data.problems import Problem
 from data.tables import CODE, EVENT_SCHEMA, TIME
 
-__all__ = ["FORMATS", "Portion", "portions"]
+__all__ = ["FORMATS", "Overlong", "Portion", "portions"]
 
 BLOCK = 32 << 20  # bytes of text read at once
 LONGEST_LINE = 64 << 20
+BEGINNING = 1_024  # bytes kept of a longer one
 ROWS = 1 << 18
 FEW = 64  # lines too few to be worth another try as columns
 BOM = b"\xef\xbb\xbf"
+CELL = rb'(?:"(?:[^"]++|"")*+"[^,\r]*+|[^",\r][^,\r]*+)?'
+ROW = re.compile(rb"%b(?:[,\r]%b)*+" % (CELL, CELL))  # RFC 4180, lenient as Arrow is
+
+
+@dataclass(frozen=True)
+class Overlong:
+    """A line too long to be held in memory: how it begins, its bytes and their hash."""
+
+    beginning: bytes
+    size: int
+    sha256: str
+
+    @property
+    def stand_in(self) -> bytes:
+        """JSON that is kept in the line's place."""
+        beginning = self.beginning.decode("utf-8", "replace")
+        return to_json({"beginning": beginning, "bytes": self.size, "sha256": self.sha256})
+
+    @property
+    def problem(self) -> Problem:
+        """Why it is refused."""
+        return Problem(
+            "record",
+            f"one record a line, at most {LONGEST_LINE} bytes",
+            f"a line of {self.size} bytes",
+            "write one record a line, not one document, and bring the file again",
+        )
 
 
 @dataclass(frozen=True)
@@ -41,7 +75,7 @@ class Portion:
     places
         Where each row of the table stands among the portion's records.
     lines
-        The other records, as they came, by where they stand.
+        The other records, as they came, by where they stand; those that are too long come last.
     text
         Whether the table's numbers and flags are written as text.
     done
@@ -50,7 +84,7 @@ class Portion:
 
     table: pa.Table
     places: NDArray[np.int64]
-    lines: dict[int, bytes] = field(default_factory=dict)
+    lines: dict[int, bytes | Overlong] = field(default_factory=dict)
     text: bool = False
     done: float = 1.0
 
@@ -89,13 +123,14 @@ def portions(path: Path) -> Iterator[Portion]:
 
 def _jsonl(path: Path) -> Iterator[Portion]:
     size = path.stat().st_size
+    apart: list[bytes | Overlong] = []
     with path.open("rb") as file:
-        for lines in _blocks(file):
-            yield _parsed(lines, file.tell() / size)
+        for lines in _blocks(file, apart):
+            yield _parsed(lines, apart, file.tell() / size)
 
 
-def _blocks(file: io.BufferedReader) -> Iterator[list[bytes]]:
-    """Lines of the file that hold something, a block's worth at a time."""
+def _blocks(file: io.BufferedReader, apart: list[bytes | Overlong]) -> Iterator[list[bytes]]:
+    """Lines of the file that hold something, a block's worth at a time; what is too long apart."""
     rest = b""
     first = True
     while block := file.read(BLOCK):
@@ -105,21 +140,33 @@ def _blocks(file: io.BufferedReader) -> Iterator[list[bytes]]:
         if not found:
             rest += tail
             if len(rest) > LONGEST_LINE:
-                raise TableError(
-                    f"expected one record a line, found a line longer than {len(rest)} bytes; "
-                    "write JSON lines, not one document"
-                )
+                apart.append(_to_its_end(rest, file))
+                rest = b""
             continue
         yield [line for line in (rest + whole).split(b"\n") if line.strip()]
         rest = tail
-    if rest.strip():
-        yield [rest]
+    if rest.strip() or apart:
+        yield [rest] if rest.strip() else []
 
 
-def _parsed(lines: Sequence[bytes], done: float) -> Portion:
+def _to_its_end(start: bytes, file: io.BufferedReader) -> Overlong:
+    """Read on to the end of a line, remembering no more of it."""
+    digest, size = hashlib.sha256(start), len(start)
+    while piece := file.readline(BLOCK):
+        inside = piece.removesuffix(b"\n")
+        digest.update(inside)
+        size += len(inside)
+        if inside != piece:
+            break
+    return Overlong(start[:BEGINNING], size, digest.hexdigest())
+
+
+def _parsed(lines: Sequence[bytes], apart: list[bytes | Overlong], done: float) -> Portion:
     tables: list[tuple[int, pa.Table]] = []
-    others: dict[int, bytes] = {}
+    others: dict[int, bytes | Overlong] = {}
     _as_columns(lines, 0, tables, others)
+    others.update(enumerate(apart, len(lines)))
+    apart.clear()
     whole = pa.concat_tables([_JSON.empty_table(), *(table for _, table in tables)])
     spans = [np.arange(start, start + len(table)) for start, table in tables]
     places = np.concatenate([np.empty(0, np.int64), *spans])
@@ -130,7 +177,7 @@ def _as_columns(
     lines: Sequence[bytes],
     start: int,
     tables: list[tuple[int, pa.Table]],
-    others: dict[int, bytes],
+    others: dict[int, bytes | Overlong],
 ) -> None:
     """Read lines as columns; where that fails, halve, and leave a few to be read one by one."""
     table = _table(lines)
@@ -179,7 +226,7 @@ def _csv(path: Path) -> Iterator[Portion]:
     names = _header(path)
     check_names(names)
     size = path.stat().st_size
-    apart: list[bytes] = []
+    apart: list[bytes | Overlong] = []
     with path.open("rb") as file, _reader(_Text(file, apart), names, apart) as reader:
         for batch in reader:
             table = pa.Table.from_batches([batch])
@@ -189,10 +236,10 @@ def _csv(path: Path) -> Iterator[Portion]:
 
 
 class _Text(io.RawIOBase):
-    """The lines of a file that are UTF-8, as a stream; the others are put apart."""
+    """The lines of a file that can be rows, as a stream; the others are put apart."""
 
-    def __init__(self, file: io.BufferedReader, apart: list[bytes]) -> None:
-        self._blocks = _blocks(file)
+    def __init__(self, file: io.BufferedReader, apart: list[bytes | Overlong]) -> None:
+        self._blocks = _blocks(file, apart)
         self._apart = apart
         self._rest = memoryview(b"")
 
@@ -212,10 +259,18 @@ class _Text(io.RawIOBase):
 
     def _whole(self, lines: list[bytes]) -> bytes:
         text = b"\n".join(lines) + b"\n"
-        if _is_text(text):
+        if b'"' not in text and _is_text(text):
             return text
-        self._apart.extend(line for line in lines if not _is_text(line))
-        return b"".join(line + b"\n" for line in lines if _is_text(line))
+        fit = [_is_row(line) for line in lines]
+        if not all(fit):
+            self._apart.extend(line for line, fits in zip(lines, fit, strict=True) if not fits)
+            text = b"".join(line + b"\n" for line in compress(lines, fit))
+        return text
+
+
+def _is_row(line: bytes) -> bool:
+    """Whether a line ends where its row does: a quote left open would swallow the next ones."""
+    return _is_text(line) and (b'"' not in line or ROW.fullmatch(line) is not None)
 
 
 def _is_text(line: bytes) -> bool:
@@ -238,7 +293,7 @@ def _header(path: Path) -> list[str]:
 
 
 def _reader(
-    file: io.RawIOBase, names: Sequence[str], apart: list[bytes]
+    file: io.RawIOBase, names: Sequence[str], apart: list[bytes | Overlong]
 ) -> pacsv.CSVStreamingReader:
     def keep(row: pacsv.InvalidRow) -> str:
         apart.append(row.text.encode())
@@ -256,7 +311,7 @@ def _reader(
     )
 
 
-def _with_apart(table: pa.Table, apart: list[bytes], done: float) -> Portion:
+def _with_apart(table: pa.Table, apart: list[bytes | Overlong], done: float) -> Portion:
     """Lines that are no rows come after the others: their place is not told."""
     lines = dict(enumerate(apart, len(table)))
     apart.clear()
@@ -267,14 +322,29 @@ def _with_apart(table: pa.Table, apart: list[bytes], done: float) -> Portion:
 
 
 def _parquet(path: Path) -> Iterator[Portion]:
-    coded = [name for name in FIELDS if EVENT_SCHEMA.field(name).type == CODE]
-    with pq.ParquetFile(path, read_dictionary=coded) as file:
-        check_names(file.schema_arrow.names)
+    schema = pq.read_schema(path)
+    check_names(schema.names)
+    with pq.ParquetFile(path, read_dictionary=_coded(schema)) as file:
         rows, done = file.metadata.num_rows, 0
         for batch in file.iter_batches(batch_size=ROWS):
             table = pa.Table.from_batches([batch])
             done += len(table)
             yield Portion(table, np.arange(len(table)), done=done / rows)
+
+
+def _coded(schema: pa.Schema) -> list[str]:
+    """Columns to be read as codes: ours are, and the file's are texts."""
+    return [
+        found.name
+        for found in schema
+        if found.name in FIELDS
+        and EVENT_SCHEMA.field(found.name).type == CODE
+        and _plain(found.type) in (pa.string(), pa.large_string())
+    ]
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
 FORMATS: dict[str, Callable[[Path], Iterator[Portion]]] = {

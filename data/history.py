@@ -4,12 +4,19 @@
 
 A part's name carries the first and last ``seq`` it holds. Parts are written aside and renamed, so
 a reader never meets half a file, and they are never changed afterwards.
+
+An append of several days is several parts, and counts whole or not at all. They are drafted in the
+folder ``.pending``; while they are being renamed, the name of a file there (``from-000000071234``)
+says with which ``seq`` the append began, and parts that begin there or later do not count. Its
+removal is the commit. Where a crash left it behind, the next append first removes those parts:
+whoever brought them finds `History.next_seq` as it was before, and brings them again.
 """
 
 import fcntl
 import hashlib
-import secrets
-from collections.abc import Iterator, Sequence
+import shutil
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -22,6 +29,8 @@ import pyarrow.parquet as pq
 from data.tables import CODE, EVENT_SCHEMA
 
 __all__ = ["History", "HistoryError"]
+
+NOTE = "from-"
 
 
 class HistoryError(ValueError):
@@ -68,13 +77,15 @@ class History:
 
     def days(self) -> list[date]:
         """Days (UTC, of ``known_at``) that hold events, in order."""
-        found = self.root.glob("day=*") if self.root.exists() else ()
-        return sorted(date.fromisoformat(folder.name[4:]) for folder in found)
+        folders = {part.parent.name for part in self.parts()}
+        return sorted(date.fromisoformat(name.removeprefix("day=")) for name in folders)
 
     def parts(self, day: date | None = None) -> list[Path]:
         """Files of one day, or of all days, in order of day and first ``seq``."""
         wanted = "day=*" if day is None else f"day={day.isoformat()}"
-        return sorted(self.root.glob(f"{wanted}/part-*.parquet"))
+        end = self._unfinished()
+        found = self.root.glob(f"{wanted}/part-*.parquet")
+        return sorted(part for part in found if _span(part)[0] < end)
 
     def append(self, table: pa.Table) -> None:
         """Add events in order of arrival; their ``seq`` must follow what is there.
@@ -93,13 +104,55 @@ class History:
         if table.num_rows == 0:
             return
         seq = self._numbered(table)
+        self._clear()
+        self._commit(self._drafts(table, seq), int(seq[0]))
+
+    def _drafts(self, table: pa.Table, seq: np.ndarray) -> dict[Path, Path]:
+        """Write a part a day aside; where each belongs, by where it is."""
+        self._pending.mkdir(parents=True)
+        drafts: dict[Path, Path] = {}
         known = _microseconds(table["known_at"])
         days = known // 86_400_000_000
         for day in np.unique(days):
             chosen = days == day
             rows = table if chosen.all() else table.filter(pa.array(chosen))
-            span = seq[chosen]
-            self._write(rows, _date(int(day)), (int(span[0]), int(span[-1])))
+            part = self._part(_date(int(day)), seq[chosen])
+            draft = self._pending / part.parent.name
+            pq.write_table(rows, draft, compression="zstd", compression_level=1)
+            drafts[draft] = part
+        return drafts
+
+    def _commit(self, drafts: Mapping[Path, Path], first: int) -> None:
+        """Put drafts in place, to be seen together."""
+        note = self._pending / f"{NOTE}{first:012d}"
+        note.touch()
+        for draft, part in drafts.items():
+            part.parent.mkdir(exist_ok=True)
+            draft.rename(part)
+        note.unlink()
+        self._pending.rmdir()
+
+    def _clear(self) -> None:
+        """Remove what an append that was cut short has left."""
+        if not self._pending.exists():
+            return
+        end = self._unfinished()
+        for part in self.root.glob("day=*/part-*.parquet"):
+            if _span(part)[0] >= end:
+                part.unlink()
+        shutil.rmtree(self._pending)
+
+    @property
+    def _pending(self) -> Path:
+        return self.root / ".pending"
+
+    def _unfinished(self) -> int:
+        """Where an append began that is not finished; beyond every ``seq`` if there is none."""
+        notes = self._pending.glob(f"{NOTE}*")
+        return min((int(note.name.removeprefix(NOTE)) for note in notes), default=sys.maxsize)
+
+    def _part(self, day: date, seq: np.ndarray) -> Path:
+        return self.root / f"day={day.isoformat()}" / f"part-{seq[0]:012d}-{seq[-1]:012d}.parquet"
 
     def read(
         self,
@@ -170,13 +223,6 @@ class History:
         first = date.min if since is None else since.astimezone(UTC).date()
         last = date.max if before is None else before.astimezone(UTC).date()
         return [day for day in self.days() if first <= day <= last]
-
-    def _write(self, table: pa.Table, day: date, span: tuple[int, int]) -> None:
-        folder = self.root / f"day={day.isoformat()}"
-        folder.mkdir(parents=True, exist_ok=True)
-        draft = folder / f".draft-{secrets.token_hex(4)}"
-        pq.write_table(table, draft, compression="zstd", compression_level=1)
-        draft.rename(folder / f"part-{span[0]:012d}-{span[1]:012d}.parquet")
 
 
 def _span(part: Path) -> tuple[int, int]:

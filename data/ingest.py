@@ -12,12 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, func, select
 
 from data.database import SERVING, connect, last_seq, read_events, upgrade
 from data.events import Event
-from data.formats import Portion, portions
+from data.formats import Overlong, Portion, portions
 from data.history import History
 from data.intake import Intake, is_late
 from data.problems import Problem, RejectedRecord, found_in
@@ -117,6 +118,9 @@ class Ingest:
         ]
         events: dict[int, Event] = {}
         for place, line in portion.lines.items():
+            if isinstance(line, Overlong):
+                refused.append(Refused(line.stand_in, [line.problem], source))
+                continue
             try:
                 events[place] = self.intake.one(line)
             except RejectedRecord as refusal:
@@ -130,6 +134,7 @@ class Ingest:
         """Append concealed events that are not there yet, numbering them."""
         if self._seen is None:
             self._seen = self._remembered()
+            self._latest = self._last_known()
         new = self._seen.add(table["event_id"])
         fresh = table if new.all() else table.filter(pa.array(new))
         numbers = np.arange(len(fresh)) + self.history.next_seq
@@ -147,6 +152,13 @@ class Ingest:
         for part in self.history.parts():
             seen.add(self.history.column(part, "event_id"))
         return seen
+
+    def _last_known(self) -> int:
+        """The highest ``known_at`` of the history, in microseconds."""
+        last = self.history.days()[-1:]
+        parts = [part for day in last for part in self.history.parts(day)]
+        known = [pc.max(self.history.column(part, "known_at")).value for part in parts]
+        return max(known, default=self._latest)
 
     def _disorder(self, table: pa.Table) -> int:
         known = table["known_at"].cast(pa.int64()).to_numpy()
@@ -282,7 +294,7 @@ def _for_text(refusal: RejectedRecord, portion: Portion, line: bytes) -> Sequenc
     if not portion.text:
         return refusal.problems
     found = found_in(_text_or_bytes(line))
-    cells = f"{portion.table.num_columns} cells of text in UTF-8"
+    cells = f"{portion.table.num_columns} cells of text in UTF-8 on one line"
     return [Problem("record", cells, found, "correct the line and bring it again")]
 
 

@@ -107,7 +107,7 @@ def found_in(value: Any) -> str:
         return _text(value)
     if isinstance(value, datetime):
         return f"{value.isoformat()}" if value.tzinfo else f"{value.isoformat()} without an offset"
-    return f"an object of {len(value)}" if isinstance(value, Mapping) else f"a list of {len(value)}"
+    return _kind_of(value)
 
 
 @cache
@@ -189,6 +189,14 @@ def _number(value: float) -> str:
     if abs(value) < SMALL:
         return str(value)
     return f"a number of {len(str(abs(value)))} characters"
+
+
+def _kind_of(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return f"an object of {len(value)}"
+    if isinstance(value, list | tuple):
+        return f"a list of {len(value)}"
+    return f"a {type(value).__name__}"
 
 
 def _text(value: str | bytes) -> str:

@@ -23,7 +23,7 @@ from sqlalchemy.dialects.postgresql import insert
 from data.database import quarantine
 from data.events import Event
 from data.intake import Intake
-from data.problems import Problem, RejectedRecord
+from data.problems import Problem, RejectedRecord, field_schemas
 from data.pseudonyms import Pseudonymiser
 
 __all__ = [
@@ -81,7 +81,7 @@ class Replayed:
 def corrected(put: Iterable[str], drop: Iterable[str]) -> Mend:
     """Make a correction out of ``field=value`` texts and names of fields to leave out.
 
-    A value is read as JSON where it is JSON, else as text.
+    A value is read as JSON where its field is a number, a flag or a list, else it is text.
 
     Raises
     ------
@@ -90,8 +90,8 @@ def corrected(put: Iterable[str], drop: Iterable[str]) -> Mend:
 
     Examples
     --------
-    >>> corrected(["duration_s=60", "direction=incoming"], ["typo"])({"typo": 1})
-    {'duration_s': 60, 'direction': 'incoming'}
+    >>> corrected(["duration_s=60", "subscriber=13800138000"], ["typo"])({"typo": 1})
+    {'duration_s': 60, 'subscriber': '13800138000'}
     """
     changes = dict(map(_assignment, put))
     without = frozenset(drop)
@@ -107,9 +107,19 @@ def _assignment(text: str) -> tuple[str, Any]:
     if not (name and sign):
         raise QuarantineError(f"expected field=value, found {text!r}; write e.g. duration_s=60")
     try:
-        return name, from_json(value)
+        return name, from_json(value) if name in _not_text() else value
     except ValueError:
         return name, value
+
+
+def _not_text() -> set[str]:
+    """Fields whose value is not written as text in JSON."""
+    return {
+        name
+        for fields in field_schemas().values()
+        for name, schema in fields.items()
+        if schema.get("type") in {"integer", "boolean", "array"}
+    }
 
 
 class Sealer:

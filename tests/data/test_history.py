@@ -5,6 +5,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -109,6 +110,52 @@ def test_a_damaged_part_is_named(tmp_path: Path, events: pa.Table) -> None:
     part.write_bytes(part.read_bytes()[:-100])
     with pytest.raises(HistoryError, match=f"found {part} damaged"):
         history.read()
+
+
+@pytest.mark.parametrize("renamed", range(4))
+def test_an_append_cut_short_is_repeated_whole(
+    tmp_path: Path, events: pa.Table, monkeypatch: pytest.MonkeyPatch, renamed: int
+) -> None:
+    history = filled(tmp_path, events.slice(0, 4), [])
+    shuffled = np.random.default_rng(0).permutation(np.arange(4, len(events)))
+    rest = events.take(pa.array(shuffled))
+    rest = rest.set_column(0, EVENT_SCHEMA.field("seq"), pa.array(range(4, len(events))))
+    rename, done = Path.rename, []
+
+    def crash(draft: Path, part: Path) -> Path:
+        if len(done) == renamed:
+            raise OSError("power cut")
+        done.append(part)
+        return rename(draft, part)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", crash)
+        with pytest.raises(OSError, match="power cut"):
+            history.append(rest)
+    opened = History(tmp_path)
+    assert opened.next_seq == 4
+    assert opened.read().to_pylist() == events.slice(0, 4).to_pylist()
+    opened.append(rest)
+    assert opened.read().to_pylist() == [*events.slice(0, 4).to_pylist(), *rest.to_pylist()]
+    assert opened.next_seq == len(events)
+
+
+def test_a_draft_cut_short_leaves_nothing(
+    tmp_path: Path, events: pa.Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: pa.Table, draft: Path, **how: str) -> None:
+        draft.write_bytes(b"PAR1")
+        raise OSError("disk full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pq, "write_table", fail)
+        with pytest.raises(OSError, match="disk full"):
+            History(tmp_path).append(events)
+    assert History(tmp_path).days() == []
+    assert list(History(tmp_path).batches()) == []
+    whole = filled(tmp_path, events, [])
+    assert whole.read().to_pylist() == events.to_pylist()
+    assert not [path for path in tmp_path.iterdir() if not path.name.startswith("day=")]
 
 
 def test_an_empty_history_reads_as_no_events(tmp_path: Path, events: pa.Table) -> None:

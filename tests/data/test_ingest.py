@@ -3,7 +3,8 @@
 import csv
 import json
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,12 @@ WRITERS: dict[str, Callable[[Path, Records], Path]] = {
     ".parquet": parquet,
 }
 every = pytest.mark.parametrize("suffix", WRITERS)
+every_text = pytest.mark.parametrize("suffix", [".jsonl", ".csv"])
+
+
+def one_problem(ingest: Ingest) -> str:
+    (held,) = ingest.quarantine.list()
+    return str(held.problems[0])
 
 
 @every
@@ -194,14 +201,71 @@ def test_a_wild_csv_line_loses_no_other(
     assert (taken.accepted, taken.refused) == (60, 1)
 
 
-def test_one_document_is_not_json_lines(
-    ingest: Ingest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+SWALLOWS_AS_LAST_CELL = "call" + "," * (len(FIELDS) - 1) + '"x'
+OPEN = ['"', 'a"b,"c', 'call,x"y,"', '"call', '"a"b,"c\r', SWALLOWS_AS_LAST_CELL]
+
+
+@pytest.mark.parametrize("line", OPEN)
+def test_an_open_quote_swallows_no_row_of_a_csv(
+    ingest: Ingest, tmp_path: Path, records: Records, line: str
 ) -> None:
+    path = comma(tmp_path / "file.csv", records[:3])
+    header, *rows = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([header, line.encode() + b"\n", *rows]))
+    assert ingest.file(path) == Taken(accepted=3, refused=1)
+    assert "cells of text in UTF-8 on one line" in one_problem(ingest)
+
+
+def test_quoted_cells_of_a_csv_are_read(ingest: Ingest, tmp_path: Path, records: Records) -> None:
+    path = comma(tmp_path / "file.csv", records)
+    quoted = [
+        b",".join(b'"%b"' % cell for cell in line.split(b","))
+        for line in path.read_bytes().splitlines()
+    ]
+    path.write_bytes(b"\r\n".join([*quoted[:9], b'"', *quoted[9:]]))
+    assert ingest.file(path) == Taken(accepted=60, refused=1)
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(formats, "BLOCK", 1_000)
     monkeypatch.setattr(formats, "LONGEST_LINE", 2_000)
+
+
+@pytest.mark.usefixtures("small")
+def test_one_document_is_not_json_lines(ingest: Ingest, tmp_path: Path) -> None:
     (tmp_path / "file.jsonl").write_text("[" + " " * 5_000 + "]")
-    with pytest.raises(TableError, match="write JSON lines, not one document"):
-        ingest.file(tmp_path / "file.jsonl")
+    assert ingest.file(tmp_path / "file.jsonl") == Taken(refused=1)
+    assert one_problem(ingest) == (
+        "record: expected one record a line, at most 2000 bytes, found a line of 5002 bytes; "
+        "write one record a line, not one document, and bring the file again"
+    )
+
+
+@every_text
+@pytest.mark.usefixtures("small")
+def test_a_line_too_long_blocks_no_other(
+    ingest: Ingest, tmp_path: Path, records: Records, suffix: str
+) -> None:
+    path = WRITERS[suffix](tmp_path / f"file{suffix}", records)
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines[:8], b"x" * 7_001 + b"\n", *lines[8:], b"y" * 9_000]))
+    assert ingest.file(path) == Taken(accepted=60, refused=2)
+    told = str([held.problems for held in ingest.quarantine.list()])
+    assert "a line of 7001 bytes" in told
+    assert "a line of 9000 bytes" in told
+    assert ingest.file(path) == Taken(duplicates=60, refused=2)
+    assert ingest.quarantine.count() == 2
+
+
+def test_a_line_too_long_is_stood_for_by_how_it_begins() -> None:
+    line = formats.Overlong(b"13800138000\xff", 80_000_000, "ab")
+    assert json.loads(line.stand_in) == {
+        "beginning": "13800138000\N{REPLACEMENT CHARACTER}",
+        "bytes": 80_000_000,
+        "sha256": "ab",
+    }
+    assert "138" not in str(line.problem)
 
 
 @pytest.mark.parametrize(
@@ -270,6 +334,85 @@ def test_an_unsorted_file_is_counted(ingest: Ingest, tmp_path: Path, record) -> 
     taken = ingest.file(jsonl(tmp_path / "file.jsonl", known))
     assert taken == Taken(accepted=4, late=4, disordered=2)
     assert ingest.history.read()["seq"].to_pylist() == [0, 1, 2, 3]
+
+
+def test_an_older_file_is_counted(ingest: Ingest, intake: Intake, tmp_path: Path, record) -> None:
+    new = [record("sms", n, known_at=f"2026-03-0{n}T09:00:00Z") for n in (5, 6)]
+    old = [record("sms", n, known_at=f"2026-03-0{n}T09:00:00Z") for n in (2, 3, 7)]
+    assert ingest.file(jsonl(tmp_path / "new.jsonl", new)).disordered == 0
+    afresh = Ingest(intake, ingest.history, ingest.quarantine)
+    assert afresh.file(jsonl(tmp_path / "old.jsonl", old)).disordered == 2
+
+
+def strange(rows: int, **columns: pa.Array) -> pa.Table:
+    """Calls of which the first has what the columns say."""
+    times = [datetime(2026, 3, 1, 10, tzinfo=UTC)] * rows
+    plain = {
+        "kind": ["call"] * rows,
+        "event_id": [f"call-{n}" for n in range(rows)],
+        "occurred_at": times,
+        "known_at": times,
+        "subscriber": ["13800138000"] * rows,
+        "counterpart": ["10086"] * rows,
+        "direction": ["incoming"] * rows,
+        "duration_s": [60] * rows,
+    }
+    return pa.table({**plain, **columns})
+
+
+def test_a_parquet_file_of_the_needed_columns_alone(ingest: Ingest, tmp_path: Path) -> None:
+    pq.write_table(strange(3), tmp_path / "file.parquet")
+    assert ingest.file(tmp_path / "file.parquet") == Taken(accepted=3)
+
+
+def test_a_parquet_file_with_lists_for_texts(ingest: Ingest, tmp_path: Path) -> None:
+    lists = pa.array([["a"], None], pa.list_(pa.string()))
+    pq.write_table(strange(2, device=lists), tmp_path / "file.parquet")
+    assert ingest.file(tmp_path / "file.parquet") == Taken(accepted=1, refused=1)
+    assert "device" in one_problem(ingest)
+
+
+@pytest.mark.parametrize(
+    "texts", [pa.large_string(), pa.dictionary(pa.int8(), pa.large_string()), pa.binary()], ids=str
+)
+def test_texts_of_a_parquet_file_may_be_of_any_kind(
+    ingest: Ingest, tmp_path: Path, texts: pa.DataType
+) -> None:
+    plain = texts.value_type if pa.types.is_dictionary(texts) else texts
+    people = pa.array(["13800138000"] * 2).cast(plain)
+    if pa.types.is_dictionary(texts):
+        people = people.dictionary_encode()
+    pq.write_table(strange(2, subscriber=people), tmp_path / "file.parquet")
+    assert ingest.file(tmp_path / "file.parquet") == Taken(accepted=2)
+
+
+STRANGE = {
+    "date": ("occurred_at", pa.array([date(2026, 3, 1), None]), "a date"),
+    "time": ("occurred_at", pa.array([time(10), None], pa.time32("s")), "a time"),
+    "decimal": ("duration_s", pa.array([Decimal("60.5"), None], pa.decimal128(9, 1)), "a Decimal"),
+    "duration": ("duration_s", pa.array([timedelta(seconds=60), None]), "a timedelta"),
+    "half": ("duration_s", pa.array([60.5, None], pa.float16()), "60.5"),
+}
+
+
+@pytest.mark.parametrize(("name", "column", "found"), STRANGE.values(), ids=STRANGE)
+def test_a_value_of_a_strange_type_goes_to_quarantine(
+    ingest: Ingest, tmp_path: Path, name: str, column: pa.Array, found: str
+) -> None:
+    """The second row is a message, which needs a time and has no duration."""
+    rows = strange(2, kind=pa.array(["call", "sms"]), **{name: column})
+    pq.write_table(rows, tmp_path / "file.parquet")
+    accepted = 1 if name == "duration_s" else 0
+    assert ingest.file(tmp_path / "file.parquet") == Taken(accepted=accepted, refused=2 - accepted)
+    told = [str(problem) for held in ingest.quarantine.list() for problem in held.problems]
+    assert any(f"found {found};" in one for one in told)
+
+
+def test_halves_that_are_whole_are_numbers(ingest: Ingest, tmp_path: Path) -> None:
+    halves = pa.array([60.0, 61.5, float("nan"), 62.0], pa.float16())
+    pq.write_table(strange(4, duration_s=halves), tmp_path / "file.parquet")
+    assert ingest.file(tmp_path / "file.parquet") == Taken(accepted=2, refused=2)
+    assert ingest.history.read()["duration_s"].to_pylist() == [60, 62]
 
 
 # --- a whole deployment

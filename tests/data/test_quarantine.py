@@ -12,7 +12,7 @@ from data.events import Event
 from data.intake import Intake
 from data.problems import Problem, RejectedRecord
 from data.pseudonyms import Pseudonymiser
-from data.quarantine import Quarantine, QuarantineError, Refused, Sealer
+from data.quarantine import Quarantine, QuarantineError, Refused, Sealer, corrected
 
 
 def refuse(intake: Intake, record: bytes, source: str = "test") -> Refused:
@@ -79,6 +79,30 @@ def test_a_mended_record_passes_and_is_marked(
     assert quarantine.count() == 0
     assert quarantine.list(replayed=True)[0].replayed_at == now
     assert quarantine.replay(take).passed == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("subscriber=13800138000", "13800138000"),
+        ("counterpart=10086", "10086"),
+        ("account=6217000010012345678", "6217000010012345678"),
+        ("event_id=17", "17"),
+        ("direction=incoming", "incoming"),
+        ("duration_s=60", 60),
+        ("duration_s=an hour", "an hour"),
+        ("roaming=true", True),
+        ('phones=["10086"]', ["10086"]),
+    ],
+)
+def test_a_correction_is_of_its_field_s_type(text: str, value: Any) -> None:
+    assert list(corrected([text], [])({}).values()) == [value]
+
+
+def test_a_corrected_number_passes(quarantine: Quarantine, intake: Intake, record) -> None:
+    quarantine.add([refuse(intake, json.dumps(record("call", subscriber="nobody")).encode())])
+    mend = corrected(["subscriber=13800138000"], [])
+    assert quarantine.replay(lambda _: None, mend=mend).passed == 1
 
 
 def test_a_record_from_the_future_passes_when_its_time_has_come(
