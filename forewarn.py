@@ -89,8 +89,8 @@ def demo(
 
 @app.command()
 def simulate(
-    subscribers: Annotated[int, typer.Option(help="Lines watched.")] = 20_000,
-    days: Annotated[int, typer.Option(help="Length of the history, ending now.")] = 60,
+    subscribers: Annotated[int, typer.Option(min=1, help="Lines watched.")] = 20_000,
+    days: Annotated[int, typer.Option(min=1, help="Length of the history, ending now.")] = 60,
     seed: Annotated[int, typer.Option(help="The same seed gives the same city.")] = 7,
 ) -> None:
     """Fill the history with a simulated city; its truth is kept apart under truth/."""
@@ -156,10 +156,17 @@ def quarantine_replay(
 @train.command("fraud")
 def train_fraud(
     as_of: AsOf = None,
-    trials: Annotated[int | None, typer.Option(help="Trials of the search.")] = None,
-    per_day: Annotated[float, typer.Option(help="Citizens a day the centre can alert.")] = 20.0,
+    trials: Annotated[int | None, typer.Option(min=1, help="Trials of the search.")] = None,
+    per_day: Annotated[
+        float | None, typer.Option(help="Citizens a day the centre can alert. Default: 20.")
+    ] = None,
     levels: Annotated[
-        Path | None, typer.Option(help="JSON of the city's own levels (words, colours, deadlines).")
+        Path | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="JSON of the city's own levels: words, colours, deadlines, citizens a day.",
+        ),
     ] = None,
 ) -> None:
     """Train, judge, sign and register a fraud model as it could have been trained then."""
@@ -171,8 +178,10 @@ def train_fraud(
     from models.policy import levels_from_text
     from training.fit import TrainingConfig, train_fraud
 
+    if levels is not None and per_day is not None:
+        raise typer.BadParameter("levels say themselves how many a day: give one of the two")
     settings = _settings()
-    config = replace(TrainingConfig(), per_day=per_day)
+    config = TrainingConfig() if per_day is None else replace(TrainingConfig(), per_day=per_day)
     if levels is not None:
         config = config.with_levels(levels_from_text(levels.read_text(encoding="utf-8")))
     if trials is not None:
@@ -191,7 +200,12 @@ def train_fraud(
 @train.command("lines")
 def train_lines(
     folder: Annotated[
-        Path, typer.Argument(help="Folder with subscribers.parquet and calls_graph.npz.")
+        Path,
+        typer.Argument(
+            exists=True,
+            file_okay=False,
+            help="Folder with subscribers.parquet and calls_graph.npz.",
+        ),
     ],
 ) -> None:
     """Train the model of suspect lines on a table like Sichuan's."""
@@ -290,14 +304,25 @@ def _settings() -> "Settings":
 
 
 def main() -> None:
-    """Run the command line; our own errors are sentences, anything else keeps its traceback."""
+    """Run the command line; what we say is wrong is a sentence, anything else a traceback."""
     try:
         app()
     except Exception as error:
-        if type(error).__module__.partition(".")[0] not in FOLDERS:
+        if not _said_by_us(error):
             raise
         console.print(f"[red]{type(error).__name__}[/] {escape(str(error))}", highlight=False)
         sys.exit(2)
+
+
+def _said_by_us(error: Exception) -> bool:
+    """Whether it is an error of ours, or a ValueError that our own code raised with its words."""
+    if type(error).__module__.partition(".")[0] in FOLDERS:
+        return True
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = trace.tb_frame.f_globals.get("__name__", "") if trace is not None else ""
+    return isinstance(error, ValueError) and where.partition(".")[0] in FOLDERS
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ from data.simulator import City, Simulation, live, simulate
 from experiments.alert import alert_card, alert_line
 from experiments.result import Result
 from serving.recovery import recover
-from serving.server import Place, Running, running, stores
+from serving.server import Place, Running, require_free, running, stores
 from training.fit import STEPS, TrainedRun, TrainingConfig, train_fraud
 
 __all__ = [
@@ -53,6 +53,7 @@ __all__ = [
 ]
 
 PATIENCE_S = 180.0  # how long the stream may run before an alert must have come
+RESEND_S = 30.0  # how long one event is tried while the service does not answer
 
 
 class DemoError(RuntimeError):
@@ -170,7 +171,8 @@ def demonstration(settings: Settings, demo: Demo, console: Console) -> Iterator[
     Parameters
     ----------
     settings : Settings
-        ``var/demo`` under its `var` is emptied of an earlier demonstration and written to.
+        ``var/demo`` under its `var` is emptied of an earlier demonstration and written to. Stores
+        are embedded there, whatever addresses are set: invented events never meet real ones.
     demo : Demo
     console : Console
         Where progress and the alert are shown.
@@ -184,7 +186,8 @@ def demonstration(settings: Settings, demo: Demo, console: Console) -> Iterator[
     DemoError
         If no alert came within three minutes of streaming.
     """
-    settings = _own_folder(settings)
+    require_free(demo.place)
+    settings = _apart(settings)
     steps = Steps(console)
     town = simulate(City.ending(datetime.now(UTC), **_values(demo.city)))
     with ExitStack() as stack:
@@ -287,20 +290,43 @@ def play(url: str, town: Simulation, speed: float) -> Iterator[Mapping[str, Any]
     """Send the live stream to a service, yield the answer to every scored event."""
     with httpx.Client(base_url=url, timeout=10.0) as client:
         for event in live(town, speed):
-            if event["kind"] == "report":
-                client.post("/v1/reports", json=event).raise_for_status()
-                continue
-            answer = client.post("/v1/fraud/score", json=event)
-            answer.raise_for_status()
-            yield {**answer.json(), "event": event}
+            report = event["kind"] == "report"
+            answer = _sent(client, "/v1/reports" if report else "/v1/fraud/score", event)
+            if not report:
+                yield {**answer.json(), "event": event}
 
 
-def _own_folder(settings: Settings) -> Settings:
+def _sent(client: httpx.Client, path: str, event: Mapping[str, Any]) -> httpx.Response:
+    """Send an event until it is taken: the same event_id again changes nothing."""
+    deadline = time.monotonic() + RESEND_S
+    while True:
+        found = _tried(client, path, event)
+        if isinstance(found, httpx.Response):
+            if found.is_success:
+                return found
+            if found.is_client_error and found.status_code != httpx.codes.TOO_MANY_REQUESTS:
+                break
+        if time.monotonic() > deadline:
+            break
+        time.sleep(1.0)
+    raise DemoError(f"expected {path} to take an event, found {found}; see the log in var/demo/log")
+
+
+def _tried(
+    client: httpx.Client, path: str, event: Mapping[str, Any]
+) -> httpx.Response | httpx.TransportError:
+    try:
+        return client.post(path, json=event)
+    except httpx.TransportError as error:
+        return error
+
+
+def _apart(settings: Settings) -> Settings:
     folder = settings.var / "demo"
     if folder.exists():
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
-    return replace(settings, var=folder)
+    return replace(settings, var=folder, database_url=None, valkey_url=None, tracking_url=None)
 
 
 def _values(city: City) -> dict[str, Any]:

@@ -292,7 +292,15 @@ class LiveStateSync(_Connected):
     def _keep(self, states: Sequence[tuple[str, bytes]]) -> None:
         """Write packed states, with the expiry that an update gives them."""
         flat = [item for key, state in states for item in (self.codec.prefix + key, state)]
-        self.client.execute_command("MSETEX", len(states), *flat, "EX", STATE_S)
+        try:
+            self.client.execute_command("MSETEX", len(states), *flat, "EX", STATE_S)
+        except ResponseError as error:
+            if "unknown command" in str(error).lower():
+                raise ValueError(
+                    "feature state: expected Valkey 9.1 or later, found one without MSETEX; "
+                    "upgrade the server at FOREWARN_VALKEY_URL, or unset it for an embedded one"
+                ) from error
+            raise
 
     def _replay(self, table: pa.Table) -> int:
         for start in range(0, table.num_rows, BATCH):

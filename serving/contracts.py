@@ -183,7 +183,9 @@ class ProblemDetails(BaseModel):
     status: int
     detail: str
     fix: str
-    errors: list[FieldProblem] | None = Field(None, description="per field, for status 422")
+    errors: list[FieldProblem] | None = Field(
+        None, description="per field, for a refused record or parameter"
+    )
     quarantine_id: str | None = Field(None, description="where the refused record is kept")
     degraded: list[str] | None = Field(None, description="parts that were missing")
     retry_after_s: int | None = Field(None, description="seconds")

@@ -18,16 +18,22 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    CompoundSelect,
     DateTime,
     Double,
     Identity,
     LargeBinary,
     Table,
     Text,
+    cast,
     delete,
+    false,
     func,
+    null,
     select,
     text,
+    true,
+    union_all,
 )
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.exc import DataError, IntegrityError
@@ -38,7 +44,7 @@ from data.events import EVENT_TYPES, Event
 from serving.contracts import Decision
 from serving.judge import Judge, Seen
 
-__all__ = ["DECISIONS", "POSTPONED", "Entry", "Ledger", "decision_row", "vector_of"]
+__all__ = ["DECISIONS", "POSTPONED", "Entry", "Ledger", "Told", "decision_row", "vector_of"]
 
 Row = Mapping[str, Any]
 Floats = NDArray[np.float64]
@@ -82,6 +88,25 @@ class Entry:
 
     event: Row
     decision: Row | None = None
+
+
+@dataclass(frozen=True)
+class Told:
+    """What was told of an event before.
+
+    Parameters
+    ----------
+    payload : mapping
+        The concealed event.
+    answer : mapping or None
+        Its decision as it was answered, if it was scored.
+    recorded : bool
+        In the log; else it waits for feature state.
+    """
+
+    payload: Row
+    answer: Row | None
+    recorded: bool
 
 
 @dataclass
@@ -183,16 +208,16 @@ class Ledger:
             found = await connection.scalar(select(func.max(events.c.seq)))
         return -1 if found is None else int(found)
 
-    async def known(self, event_ids: Sequence[str]) -> dict[str, Any]:
-        """Answers to those events that are in the log; None where one has no decision."""
-        joined = events.outerjoin(DECISIONS, DECISIONS.c.event_id == events.c.event_id)
-        query = (
-            select(events.c.event_id, DECISIONS.c.answer)
-            .select_from(joined)
-            .where(events.c.event_id.in_(event_ids))
-        )
+    async def known(self, event_ids: Sequence[str]) -> dict[str, Told]:
+        """Those events that were told before, in one statement; the log's word goes first."""
+        if not event_ids:
+            return {}
         async with self._reads.connect() as connection:
-            return {row.event_id: row.answer for row in await connection.execute(query)}
+            rows = (await connection.execute(_told(event_ids))).all()
+        return {
+            row.event_id: Told(row.payload, row.answer, row.recorded)
+            for row in sorted(rows, key=lambda row: bool(row.recorded))
+        }
 
     async def record_of(self, event_id: str) -> Row | None:
         """A decision with its event, or None."""
@@ -219,10 +244,15 @@ class Ledger:
         await asyncio.shield(done)
 
     async def quarantine(self, rows: Sequence[Row]) -> None:
-        """Keep refused records, sealed; the same record again is counted, not kept twice."""
+        """Keep refused records, sealed; the same again is counted, and waits again, for this."""
         statement = insert(quarantine)
-        again = statement.on_conflict_do_update(
-            index_elements=["id"], set_={"times": quarantine.c.times + 1}
+        again = statement.on_conflict_do_update(  # as `data.quarantine` keeps those of files
+            index_elements=["id"],
+            set_={
+                "times": quarantine.c.times + 1,
+                "reason": statement.excluded.reason,
+                "replayed_at": None,
+            },
         )
         async with self._engine.begin() as connection:
             await connection.execute(again, list(rows))
@@ -313,6 +343,20 @@ async def _insert_new(connection: AsyncConnection, table: Table, rows: Sequence[
         # only a known event_id is no error: another clash (of seq, say) must be heard
         statement = insert(table).on_conflict_do_nothing(index_elements=["event_id"])
         await connection.execute(statement, list(rows))
+
+
+def _told(event_ids: Sequence[str]) -> CompoundSelect[Any]:
+    joined = events.outerjoin(DECISIONS, DECISIONS.c.event_id == events.c.event_id)
+    logged = (
+        select(events.c.event_id, events.c.payload, DECISIONS.c.answer, true().label("recorded"))
+        .select_from(joined)
+        .where(events.c.event_id.in_(event_ids))
+    )
+    nothing = cast(null(), JSON).label("answer")
+    waiting = select(
+        POSTPONED.c.event_id, POSTPONED.c.payload, nothing, false().label("recorded")
+    ).where(POSTPONED.c.event_id.in_(event_ids))
+    return union_all(logged, waiting)
 
 
 def _event(payload: Mapping[str, Any]) -> Event:

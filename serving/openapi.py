@@ -121,6 +121,7 @@ def _scoring() -> dict[str, Any]:
         *_POST_ERRORS,
         "invalid-parameter",
         "conflict",
+        "event-id-taken",
         parameters=[explain],
         **_body(_one_of(*scored), example=dict(_EXAMPLE)),
     )
@@ -152,6 +153,7 @@ def _intake() -> dict[str, Any]:
         "Take in one event or a list of them, without a score",
         _ok("Receipt", "recorded; refused records are in quarantine", 202),
         *_POST_ERRORS,
+        "event-id-taken",
         **_body(many, example=dict(_EXAMPLE)),
     )
     reports = _operation(
@@ -159,6 +161,7 @@ def _intake() -> dict[str, Any]:
         "Take in a fraud report: a label for training",
         _ok("Receipt", "recorded", 202),
         *_POST_ERRORS,
+        "event-id-taken",
         **_body(_ref("FraudReport")),
     )
     return {"/v1/events": {"post": events}, "/v1/reports": {"post": reports}}

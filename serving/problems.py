@@ -47,6 +47,9 @@ _KINDS = (
     Kind("method-not-allowed", 405, "This path does not take this method", "see the Allow header"),
     Kind("request-timeout", 408, "The body did not arrive in time", "send it again, at once"),
     Kind("conflict", 409, "The record stands against this request", "read the detail"),
+    Kind(
+        "event-id-taken", 409, "Another event has this event_id", "send it under an id of its own"
+    ),
     Kind("body-too-large", 413, "The body is too large", "send fewer events a request"),
     Kind(
         "unsupported-media-type", 415, "The body is not application/json", "send application/json"

@@ -18,8 +18,8 @@ from data.database import event_row
 from data.events import Event
 from data.intake import is_late
 from serving import contracts, metrics
-from serving.decisions import Entry, Ledger, decision_row, vector_of
-from serving.door import Door, Refused
+from serving.decisions import Entry, Ledger, Told, decision_row, vector_of
+from serving.door import Door, Passed, Refused
 from serving.judge import Judge, Seen
 from serving.problems import Problem
 from serving.state import State, StateAway
@@ -36,6 +36,7 @@ STATE = "feature_state"
 LOG = "decision_log"
 
 Judges = Callable[[str], Judge | None]
+Outcome = contracts.Decision | Problem
 
 
 class Scorer:
@@ -85,23 +86,15 @@ class Scorer:
         Problem
             If the record is refused, or nothing can be recorded now.
         """
-        (event,) = await self._through_door([record])
-        if isinstance(event, Refused):
-            raise event.problem()
-        (decision,) = await self._decisions([event], explain=explain)
-        if isinstance(decision, Problem):
-            raise decision
-        return decision
+        (outcome,) = await self._outcomes([record], explain=explain)
+        if isinstance(outcome, Problem):
+            raise outcome
+        return outcome
 
     async def score_batch(self, records: Sequence[Any], *, explain: bool) -> contracts.BatchAnswer:
         """Score events in order; a refused one does not hold up the others."""
-        found = await self._through_door(records)
-        events = [event for event in found if not isinstance(event, Refused)]
-        outcomes = iter(await self._decisions(events, explain=explain))
-        items = tuple(
-            _item(index, each.problem() if isinstance(each, Refused) else next(outcomes))
-            for index, each in enumerate(found)
-        )
+        outcomes = await self._outcomes(records, explain=explain)
+        items = tuple(_item(index, outcome) for index, outcome in enumerate(outcomes))
         scored = sum(item.decision is not None for item in items)
         return contracts.BatchAnswer(results=items, scored=scored, refused=len(items) - scored)
 
@@ -113,19 +106,18 @@ class Scorer:
         Problem
             If nothing can be recorded now, or a single record is refused.
         """
-        found = await self._through_door(records, scored=False)
-        refused = [event for event in found if isinstance(event, Refused)]
+        found, known = await self._let_in(records, scored=False)
+        refused = [one for one in found if isinstance(one, Refused)]
         if refused and len(found) == 1:
             raise refused[0].problem()
-        events = [event for event in found if not isinstance(event, Refused)]
-        with _log_at_hand():
-            known = await self.ledger.known([event.event_id for event in events])
-        waited = await self._remember([each for each in events if each.event_id not in known])
+        passed = [one for one in found if isinstance(one, Passed)]
+        recorded = _recorded_ones(known)
+        waited = await self._remember([one for one in passed if one.name not in recorded])
         return contracts.Receipt(
-            accepted=len(events),
-            duplicates=sum(event.event_id in known for event in events),
+            accepted=len(passed),
+            duplicates=sum(one.name in recorded for one in passed),
             refused=len(refused),
-            event_ids=tuple(event.event_id for event in events),
+            event_ids=tuple(one.name for one in passed),
             problems=tuple(each.details() for each in refused),
             degraded=(STATE,) if waited else (),
         )
@@ -169,36 +161,51 @@ class Scorer:
 
     # --- steps of the walk
 
-    async def _through_door(
-        self, records: Sequence[Any], *, scored: bool = True
-    ) -> list[Event | Refused]:
-        found = [self.door.one(record, scored=scored) for record in records]
-        refused = [each for each in found if isinstance(each, Refused)]
-        if refused:
-            with _log_at_hand():
-                await self.ledger.quarantine([each.row for each in refused])
-            metrics.quarantined(len(refused))
-        return found
-
-    async def _decisions(
-        self, events: Sequence[Event], *, explain: bool
-    ) -> list[contracts.Decision | Problem]:
-        """Outcomes in order: recorded before, or decided now."""
+    async def _outcomes(self, records: Sequence[Any], *, explain: bool) -> list[Outcome]:
+        """Outcomes in order: refused, recorded before, or decided now."""
+        found, known = await self._let_in(records, scored=True)
+        passed = [one for one in found if isinstance(one, Passed)]
         with _log_at_hand():
-            outcomes = await self._recorded(events)
-            fresh = {each.event_id: each for each in events if each.event_id not in outcomes}
-            outcomes |= await self._decide(list(fresh.values()), explain=explain)
-        return [outcomes[event.event_id] for event in events]
+            outcomes = await self._recorded(known)
+            fresh = _first([one for one in passed if one.name not in outcomes])
+            outcomes |= await self._decide(fresh, explain=explain)
+        return [one.problem() if isinstance(one, Refused) else outcomes[one.name] for one in found]
 
-    async def _recorded(self, events: Sequence[Event]) -> dict[str, contracts.Decision | Problem]:
+    async def _let_in(
+        self, records: Sequence[Any], *, scored: bool
+    ) -> tuple[list[Passed | Refused], Mapping[str, Told]]:
+        """Records through the door, and what was told before of those that pass."""
+        found = [self.door.one(record, scored=scored) for record in records]
+        with _log_at_hand():
+            known = await self.ledger.known([one.name for one in found if isinstance(one, Passed)])
+            found = self._told_apart(found, known)
+            await self._keep_refused(found)
+        return found, known
+
+    def _told_apart(
+        self, found: Sequence[Passed | Refused], known: Mapping[str, Told]
+    ) -> list[Passed | Refused]:
+        """Refuse who comes second under an event_id with other content."""
+        first: dict[str, Told | Passed] = dict(known)
+        return [
+            one if isinstance(one, Refused) or _agrees(one, first) else self.door.taken(one)
+            for one in found
+        ]
+
+    async def _keep_refused(self, found: Sequence[Passed | Refused]) -> None:
+        refused = [one for one in found if isinstance(one, Refused)]
+        if refused:
+            await self.ledger.quarantine([one.row for one in refused])
+            metrics.quarantined(len(refused))
+
+    async def _recorded(self, known: Mapping[str, Told]) -> dict[str, Outcome]:
         """Outcomes of events that need none any more."""
-        known = await self.ledger.known([event.event_id for event in events])
-        outcomes: dict[str, contracts.Decision | Problem] = {
-            name: contracts.Decision.model_validate(answer)
-            for name, answer in known.items()
-            if answer is not None
+        outcomes: dict[str, Outcome] = {
+            name: contracts.Decision.model_validate(told.answer)
+            for name, told in known.items()
+            if told.answer is not None
         }
-        unscored = [name for name in known if name not in outcomes]
+        unscored = [name for name in _recorded_ones(known) if name not in outcomes]
         try:
             forgotten = await self.state.forgotten(unscored)
         except StateAway:
@@ -206,9 +213,8 @@ class Scorer:
         detail = "taken in without a score, too long ago for its vector to be read again"
         return outcomes | dict.fromkeys(forgotten, Problem("conflict", detail))
 
-    async def _decide(
-        self, events: Sequence[Event], *, explain: bool
-    ) -> dict[str, contracts.Decision | Problem]:
+    async def _decide(self, fresh: Sequence[Passed], *, explain: bool) -> dict[str, Outcome]:
+        events = [one.event for one in fresh]
         try:
             seen = await self.state.observe(events)
         except StateAway as error:
@@ -222,12 +228,20 @@ class Scorer:
         )
         self.state.recorded(event.event_id for event in events)
         _count(decisions)
-        made: dict[str, contracts.Decision | Problem] = {
-            decision.event_id: decision for decision in decisions
+        made: dict[str, Outcome] = {decision.event_id: decision for decision in decisions}
+        again = [one for one, sight in zip(fresh, seen, strict=True) if sight.repeated]
+        return made | (await self._as_recorded(again) if again else {})
+
+    async def _as_recorded(self, again: Sequence[Passed]) -> dict[str, Outcome]:
+        """Somebody saw these before us: whichever of us was recorded is the answer."""
+        known = await self.ledger.known([one.name for one in again])
+        checked = self._told_apart(again, known)
+        await self._keep_refused(checked)
+        return await self._recorded(known) | {
+            one.name: each.problem()
+            for one, each in zip(again, checked, strict=True)
+            if isinstance(each, Refused)
         }
-        again = [event for event, one in zip(events, seen, strict=True) if one.repeated]
-        # somebody saw it before us: whichever of us was recorded is the answer
-        return made | (await self._recorded(again) if again else {})
 
     async def _judged(self, seen: Sequence[Seen], *, explain: bool) -> list[contracts.Decision]:
         """One event is judged here and now; many, in a thread, so that others are not kept."""
@@ -237,7 +251,7 @@ class Scorer:
 
     async def _postpone(
         self, events: Sequence[Event], why: StateAway, *, scored: bool
-    ) -> dict[str, contracts.Decision | Problem]:
+    ) -> dict[str, Outcome]:
         """Keep events on disk until feature state is back; their score is not guessed."""
         _LOG.warning("feature state is away: %s; %d events wait for it", why, len(events))
         await self.ledger.postpone(events, scored=scored)
@@ -248,9 +262,9 @@ class Scorer:
             for event in events
         }
 
-    async def _remember(self, events: Sequence[Event]) -> bool:
+    async def _remember(self, passed: Sequence[Passed]) -> bool:
         """Show events to feature state and record them; True when they must wait."""
-        fresh = list({event.event_id: event for event in events}.values())
+        fresh = [one.event for one in _first(passed)]
         with _log_at_hand():
             try:
                 seen = await self.state.observe(fresh, scored=False)
@@ -292,7 +306,8 @@ class Scorer:
 
     async def _settle(self, waiting: Sequence[tuple[Event, bool]]) -> None:
         known = await self.ledger.known([event.event_id for event, _ in waiting])
-        fresh = {each[0].event_id: each for each in waiting if each[0].event_id not in known}
+        recorded = _recorded_ones(known)
+        fresh = {each[0].event_id: each for each in waiting if each[0].event_id not in recorded}
         seen = await self.state.observe([event for event, _ in fresh.values()])
         decisions = await self._judged(seen, explain=False)
         entries = [
@@ -306,13 +321,32 @@ class Scorer:
         self.state.recorded(event.event_id for event, _ in waiting)
 
 
+def _recorded_ones(known: Mapping[str, Told]) -> set[str]:
+    """Event_ids that are in the log, not only waiting for it."""
+    return {name for name, told in known.items() if told.recorded}
+
+
+def _first(passed: Sequence[Passed]) -> list[Passed]:
+    """Each event once, as it was told first."""
+    first: dict[str, Passed] = {}
+    for one in passed:
+        first.setdefault(one.name, one)
+    return list(first.values())
+
+
+def _agrees(one: Passed, first: dict[str, Told | Passed]) -> bool:
+    """Whether an event says what the first of its event_id said; it may be that first one."""
+    told = first.setdefault(one.name, one)
+    return told is one or one.agrees_with(told.payload)
+
+
 def _state_away() -> Problem:
     metrics.degraded(STATE)
     detail = "Valkey is away or behind; this event is recorded and can be scored when it is back"
     return Problem("unavailable", detail, {"degraded": [STATE]}, retry_after_s=_RETRY_S)
 
 
-def _item(index: int, outcome: contracts.Decision | Problem) -> contracts.BatchItem:
+def _item(index: int, outcome: Outcome) -> contracts.BatchItem:
     if isinstance(outcome, Problem):
         details = contracts.ProblemDetails.model_validate(outcome.document())
         return contracts.BatchItem(index=index, problem=details)

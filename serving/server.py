@@ -4,10 +4,12 @@
 Ctrl-C or SIGTERM, ends every process it started, in order.
 """
 
+import errno
 import json
 import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -32,7 +34,16 @@ from features import FRAUD_FEATURES
 from serving.recovery import is_whole, recover
 from serving.shelf import Shelf
 
-__all__ = ["Place", "Running", "ServerError", "running", "serve", "stopped_by_signals", "stores"]
+__all__ = [
+    "Place",
+    "Running",
+    "ServerError",
+    "require_free",
+    "running",
+    "serve",
+    "stopped_by_signals",
+    "stores",
+]
 
 ROOT = Path(__file__).resolve().parent.parent
 READY_S = 180.0
@@ -125,6 +136,44 @@ def stores(settings: Settings) -> Iterator[Settings]:
         yield replace(settings, database_url=database, valkey_url=valkey)
 
 
+def require_free(place: Place) -> None:
+    """Check that nobody listens where the service shall, before anything slow is begun.
+
+    Raises
+    ------
+    ServerError
+        If another program listens there, or the address is none of this machine's.
+
+    Examples
+    --------
+    >>> with socket.create_server(("127.0.0.1", 0)) as other:
+    ...     require_free(Place(port=other.getsockname()[1]))
+    Traceback (most recent call last):
+    ...
+    serving.server.ServerError: expected port ... to be free, found another program listening; ...
+    """
+    try:
+        family, kind, *_, address = socket.getaddrinfo(place.host, 0, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as probe:
+            # what a service that just ended left behind does not count
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((address[0], place.port, *address[2:]))
+    except (OSError, OverflowError) as error:
+        raise _not_free(place, error) from error
+
+
+def _not_free(place: Place, error: OSError | OverflowError) -> ServerError:
+    if getattr(error, "errno", None) == errno.EADDRINUSE:
+        return ServerError(
+            f"expected port {place.port} to be free, found another program listening; "
+            "choose another --port, or end that program"
+        )
+    return ServerError(
+        f"expected to listen on {place.host}:{place.port}, found: {error}; "
+        "choose another --host or --port"
+    )
+
+
 @contextmanager
 def running(
     settings: Settings, place: Place | None = None, *, progress: Progress | None = None
@@ -147,9 +196,11 @@ def running(
     StoreError
         If a store cannot be reached or started.
     ServerError
-        If the service does not become ready; the end of its log is in the message.
+        If the port is not free, or the service does not become ready; the end of its log is in
+        the message.
     """
     place = place or Place()
+    require_free(place)
     tell = progress or _silent
     with ExitStack() as stack:
         tell("checking the model bundle", 0.0)

@@ -6,6 +6,7 @@ made as bytes here, because BentoML would rebuild a JSON schema for each dict it
 
 import gc
 import os
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 
 import bentoml
@@ -16,7 +17,7 @@ from serving.lean import import_without
 import_without("lightgbm", ("pandas", "sklearn", "dask", "matplotlib", "graphviz"))
 
 # ruff: noqa: E402 - what follows imports lightgbm
-from data.settings import Settings
+from data.settings import Settings, SettingsError
 from serving import scrub
 from serving.app import create, score_batch, score_one
 from serving.contracts import Batch, BatchAnswer, Decision, EventBody
@@ -26,14 +27,25 @@ from serving.scorer import Scorer
 
 __all__ = ["Forewarn"]
 
-_WORKERS = int(os.environ.get("FOREWARN_WORKERS", "1"))
+
+def _workers(environ: Mapping[str, str]) -> int:
+    """How many processes score; BentoML wants to know when this module is imported."""
+    text = environ.get("FOREWARN_WORKERS", "").strip() or "1"
+    if not text.isdecimal() or int(text) < 1:
+        raise SettingsError(
+            f"FOREWARN_WORKERS: expected a whole number of at least 1, found {text!r}; "
+            "correct it or unset it for one worker"
+        )
+    return int(text)
+
+
 _LIMITS = Limits()
 _APP = create()
 
 
 @bentoml.service(
     name="forewarn",
-    workers=_WORKERS,
+    workers=_workers(os.environ),
     # the border answers in time itself; this is the net under it
     traffic={"timeout": 2 * _LIMITS.answer_s},
     http={"host": "127.0.0.1", "port": 3000},

@@ -134,7 +134,10 @@ class State:
             return []
         with _away():
             marker = f"{self._live.codec.prefix}e:"
-            known = [await self._client.exists(marker + name) for name in event_ids]
+            pipe = self._client.pipeline(transaction=False)
+            for name in event_ids:
+                pipe.exists(marker + name)
+            known = await pipe.execute()
         return [name for name, is_known in zip(event_ids, known, strict=True) if not is_known]
 
     async def word(self) -> str:

@@ -145,6 +145,8 @@ def test_without_valkey_no_score_is_guessed_and_nothing_is_lost(
         assert decision["degraded"] == ["feature_state"]
         assert decision["score"] is None
         assert decision["level"] is None
+    other = {**event, "duration_s": 1}
+    assert httpx.post(f"{fragile.url}/v1/fraud/score", json=other, timeout=30).status_code == 409
 
     def is_scored() -> bool:
         return httpx.get(f"{fragile.url}/v1/decisions/{event['event_id']}").status_code == 200
@@ -153,6 +155,7 @@ def test_without_valkey_no_score_is_guessed_and_nothing_is_lost(
     eventually(lambda: not rows(fragile, select(POSTPONED)))
     record = httpx.get(f"{fragile.url}/v1/decisions/{event['event_id']}").json()
     assert record["decision"]["alert"]
+    assert record["event"]["duration_s"] == event["duration_s"]
     assert record["recomputed"]["equal"]
     later = send(fragile, fraud_call(subscriber="13900004444"))
     assert later is not None

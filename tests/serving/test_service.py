@@ -12,9 +12,11 @@ import bentoml
 import httpx
 import numpy as np
 import pytest
-from sqlalchemy import create_engine, select, text
+from sqlalchemy import create_engine, select, text, update
 
-from data.database import events, read_events
+from data.database import events, quarantine, read_events
+from data.pseudonyms import Pseudonymiser
+from data.quarantine import Sealer
 from features import FRAUD_FEATURES, bulk
 from serving.decisions import DECISIONS, vector_of
 from serving.problems import MEDIA_TYPE
@@ -31,6 +33,17 @@ def rows(service: Running, query: Any) -> list[Any]:
             return list(connection.execute(query).mappings())
     finally:
         engine.dispose()
+
+
+def opened(service: Running, name: str) -> dict[str, Any]:
+    (row,) = rows(service, select(quarantine.c.record).where(quarantine.c.id == name))
+    record = Sealer(Pseudonymiser.from_settings(service.settings)).open(name, row["record"])
+    return dict(json.loads(record))
+
+
+def logged(service: Running, event_id: str) -> dict[str, Any]:
+    (row,) = rows(service, select(events.c.payload).where(events.c.event_id == event_id))
+    return dict(row["payload"])
 
 
 def assert_problem(response: httpx.Response, *statuses: int) -> dict[str, Any]:
@@ -73,10 +86,78 @@ def test_the_same_event_id_gives_the_recorded_decision(api: httpx.Client, fraud_
     event = fraud_call()
     first = api.post("/v1/fraud/score", json=event).json()
     assert api.post("/v1/fraud/score", json=event).json() == first
-    changed = {**event, "duration_s": 1}
-    assert api.post("/v1/fraud/score", json=changed).json() == first
     batch = api.post("/v1/fraud/score_batch", json={"events": [event, event]}).json()
     assert [item["decision"] for item in batch["results"]] == [first, first]
+
+
+def test_a_repeat_may_spell_out_what_we_filled_in_and_write_a_number_otherwise(
+    api: httpx.Client, call: Make
+) -> None:
+    event = call(subscriber="13800138000")
+    first = api.post("/v1/fraud/score", json=event).json()
+    spelt = {**event, "subscriber": "+86 138 0013 8000", "roaming": False, "source": "api"}
+    again = api.post("/v1/fraud/score", json={**spelt, "counterpart_age_days": None})
+    assert again.json() == first
+
+
+@pytest.mark.parametrize("path", ["/v1/fraud/score", "/v1/events"])
+def test_another_event_under_a_recorded_event_id_is_409_and_kept(
+    service: Running, api: httpx.Client, fraud_call: Make, path: str
+) -> None:
+    event = fraud_call()
+    first = api.post("/v1/fraud/score", json=event).json()
+    changed = {**event, "duration_s": 1}
+    document = assert_problem(api.post(path, json=changed), 409)
+    assert document["type"] == "urn:forewarn:problem:event-id-taken"
+    (error,) = document["errors"]
+    assert error["field"] == "event_id"
+    assert error["expected"] == "a new event_id for another event"
+    assert error["found"] == "the id of a recorded event with other content"
+    assert error["fix"] == "send it under an id of its own"
+    assert opened(service, document["quarantine_id"]) == changed
+    assert logged(service, event["event_id"])["duration_s"] == event["duration_s"]
+    assert api.post("/v1/fraud/score", json=event).json() == first
+
+
+def test_within_a_batch_the_first_under_an_event_id_wins(
+    service: Running, api: httpx.Client, call: Make
+) -> None:
+    event = call(duration_s=100)
+    changed = {**event, "duration_s": 999}
+    answer = api.post("/v1/fraud/score_batch", json={"events": [event, changed, event]}).json()
+    first, second, third = answer["results"]
+    assert (answer["scored"], answer["refused"]) == (2, 1)
+    assert first["decision"] == third["decision"]
+    assert second["problem"]["status"] == 409
+    assert opened(service, second["problem"]["quarantine_id"]) == changed
+    assert logged(service, event["event_id"])["duration_s"] == 100
+    assert api.post("/v1/fraud/score", json=event).json() == first["decision"]
+
+
+def test_within_a_list_of_facts_the_first_under_an_event_id_wins(
+    service: Running, api: httpx.Client, call: Make
+) -> None:
+    event = call(duration_s=100)
+    receipt = api.post("/v1/events", json=[event, {**event, "duration_s": 999}, event]).json()
+    assert (receipt["accepted"], receipt["refused"]) == (2, 1)
+    assert receipt["problems"][0]["status"] == 409
+    assert logged(service, event["event_id"])["duration_s"] == 100
+
+
+def test_a_record_refused_again_after_its_replay_waits_again(
+    service: Running, api: httpx.Client, call: Make
+) -> None:
+    event = call(duration_s=-3)
+    name = assert_problem(api.post("/v1/fraud/score", json=event), 422)["quarantine_id"]
+    engine = create_engine(service.settings.database_url or "")
+    with engine.begin() as connection:
+        row = update(quarantine).where(quarantine.c.id == name)
+        connection.execute(row.values(replayed_at=datetime.now(UTC), reason=[]))
+    engine.dispose()
+    assert_problem(api.post("/v1/fraud/score", json=event), 422)
+    (kept,) = rows(service, select(quarantine).where(quarantine.c.id == name))
+    assert (kept["times"], kept["replayed_at"]) == (2, None)
+    assert [problem["field"] for problem in kept["reason"]] == ["duration_s"]
 
 
 def test_one_event_sent_to_both_workers_at_once_counts_once(
@@ -90,8 +171,8 @@ def test_one_event_sent_to_both_workers_at_once_counts_once(
     with ThreadPoolExecutor(12) as pool:
         answers = list(pool.map(send, range(24)))
     assert all(answer == answers[0] for answer in answers)
-    logged = rows(service, select(events).where(events.c.event_id == event["event_id"]))
-    assert len(logged) == 1
+    found = rows(service, select(events).where(events.c.event_id == event["event_id"]))
+    assert len(found) == 1
     after = api.post("/v1/fraud/score", json=fraud_call()).json()
     assert after["seq"] > answers[0]["seq"]
 
@@ -178,6 +259,8 @@ def test_a_report_is_recorded_as_a_label(service: Running, api: httpx.Client, ca
         "accounts": ["6217000012345678"],
     }
     assert api.post("/v1/reports", json=report).status_code == 202
+    assert api.post("/v1/reports", json=report).json()["duplicates"] == 1
+    assert_problem(api.post("/v1/reports", json={**report, "loss_fen": 1}), 409)
     (row,) = rows(service, select(events).where(events.c.event_id == "report-1"))
     assert row["kind"] == "report"
     assert row["late"]
