@@ -96,13 +96,19 @@ IdNumber = Annotated[
     str, StringConstraints(pattern=r"^([0-9A-Z]{6,24}|idn_[0-9a-f]{32})$"), Identifier("idn")
 ]
 System = Annotated[
-    str, StringConstraints(min_length=1, max_length=64, pattern=r"^[\w.:@/-]*[^\W\d][\w.:@/-]*$")
+    str,
+    StringConstraints(
+        min_length=1, max_length=64, pattern=r"^([\w.:@/-]*[^\W\d][\w.:@/-]*|[0-9]{1,6})$"
+    ),
 ]
-"""A system's name has a letter: what has none could be somebody's number."""
+"""A system's name has a letter, or is short: a longer number could be somebody's."""
 AppId = Annotated[
     str,
     StringConstraints(
-        min_length=1, max_length=128, pattern=r"^[\w.-]*([^\W\d]|[.])[\w.-]*$", to_lower=True
+        min_length=1,
+        max_length=128,
+        pattern=r"^([\w.-]*([^\W\d]|[.])[\w.-]*|[0-9]{1,6})$",
+        to_lower=True,
     ),
 ]
 Amount = Annotated[

@@ -25,7 +25,7 @@ def test_payments_are_a_moment_each_in_order() -> None:
 
 def test_figures_follow_from_the_timings() -> None:
     timings = [
-        Timing(engine, events, seconds * events / 100, 10.0, 5.0)
+        Timing(engine, events, seconds * events / 100, seconds * events / 50, 10.0, 5.0)
         for events in (100, 1_000)
         for engine, seconds in (("forewarn", 1.0), ("polars", 8.0), ("duckdb", 12.0))
     ]

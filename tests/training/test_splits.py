@@ -77,7 +77,7 @@ def test_as_of_parts_are_apart_and_in_order(seed, delay, tune, calibrate, test):
     edges = {name: (since, until) for name, since, until in split.edges}
     assert edges["tune"][0] - edges["train"][1] == gap
     assert edges["calibrate"][0] == edges["tune"][1]
-    assert edges["test"][0] - edges["calibrate"][1] == (gap if test else np.timedelta64(0))
+    assert edges["test"][0] - edges["calibrate"][1] == (gap if test else np.timedelta64(0, "us"))
     assert as_of - edges["test"][1] == gap
     for part, (_, until) in zip(parts, edges.values(), strict=True):
         assert (at[part] < until).all()
