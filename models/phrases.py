@@ -68,6 +68,8 @@ CODE_WORDS: Final[Mapping[str, Both]] = {
     "low": Both("低", "low"),
 }
 LONGEST: Final = (("最大一次", "最长一次"), ("the largest of", "the longest of"))
+HABITS: Final = ("habit", "habit_sum")
+COMPARISONS: Final = (*HABITS, "rate", "to_mean", "to_max", "zscore")
 LONGEST_MEASURE: Final = 6  # characters of a measure word that follows a number, as 个标准差
 WEEKDAYS: Final = (
     Both("周一", "Monday"),
@@ -113,6 +115,8 @@ def fact(spec: FeatureSpec, value: float) -> Both:
     'the subscriber: incoming calls from new numbers in the last 24 hours add up to 80 min'
     >>> fact(FeatureSpec("pair", "since_last", "any"), math.nan).zh
     '双方之间此前没有各类活动记录'
+    >>> fact(FeatureSpec("counterpart", "habit", "any", "24h"), math.nan).en
+    'the counterpart: no activities of any kind in the last 30 days to compare with'
     """
     if math.isnan(value):
         return _missing(spec)
@@ -153,8 +157,24 @@ def _missing(spec: FeatureSpec) -> Both:
         return Both(
             f"{key[0]}此前没有{stream.zh}记录", f"{key[1]}: no {stream.en} on record before"
         )
+    if spec.what in COMPARISONS:
+        return _nothing_to_compare(spec)
     zh, en = _patterns(spec)
     return Both(f"{_before_value(zh)}：无记录", f"{_before_value(en)}: nothing on record")
+
+
+def _nothing_to_compare(spec: FeatureSpec) -> Both:
+    """A ratio without its denominator."""
+    key = KEYS[spec.key]
+    stream = STREAMS[spec.of or spec.stream]
+    window = WINDOWS.get("30d" if spec.what in HABITS else spec.window)
+    when = Both(window.zh, f" {window.en}") if window else Both("此前", " before")
+    if spec.what == "rate":
+        when = Both("7天前同期", " in as long a time 7 days before")
+    return Both(
+        f"{key[0]}{when.zh}没有{stream.zh}可比",
+        f"{key[1]}: no {stream.en}{when.en} to compare with",
+    )
 
 
 def _before_value(pattern: str) -> str:
