@@ -5,7 +5,7 @@ not hold what becomes a pseudonym everywhere else.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 import pyarrow as pa
@@ -59,31 +59,45 @@ def may_leak(columns: Mapping[str, pa.Array], identifiers: Iterable[str]) -> NDA
     identifiers
         Names of columns that hold identifiers; absent ones are passed over.
     """
-    kept = [columns[name].cast(pa.string()) for name in KEPT if name in columns]
+    kept = [_bare_texts(columns[name]) for name in KEPT if name in columns]
     found = np.zeros(len(kept[0]), dtype=bool)
     rows = np.flatnonzero(np.logical_or.reduce([_has_number(texts) for texts in kept]))
     chosen = pa.array(rows, pa.int64())
-    words = [[_bare(text or "") for text in texts.take(chosen).to_pylist()] for texts in kept]
-    texts_of = list(zip(*words, strict=True))
+    texts = [_words(column.take(chosen)) for column in kept]
     for name in identifiers:
-        if name in columns and len(rows):
-            values = columns[name].take(chosen).to_pylist()
-            found[rows] |= np.array(list(map(_carried, values, texts_of)), dtype=bool)
+        if name not in columns:
+            continue
+        given = columns[name].take(chosen)
+        listed = pa.types.is_list(given.type)
+        places = pc.list_parent_indices(given).to_numpy() if listed else np.arange(len(rows))
+        ends = _ends(pc.list_flatten(given) if listed else given)
+        for words in texts:
+            carried = (np.strings.find(words[places], ends) >= 0) & (ends != "")
+            found[rows[places[carried]]] = True
     return found
 
 
-def _carried(value: str | Sequence[str] | None, texts: Iterable[str]) -> bool:
-    """Whether a text holds the end of an identifier, or of one of a list of them."""
-    numbers = (value,) if isinstance(value, str) else value or ()
-    ends = [_bare(number or "")[-SHORTEST:] for number in numbers]
-    return any(len(end) == SHORTEST and end in text for end in ends for text in texts)
+def _bare_texts(texts: pa.Array) -> pa.Array:
+    """Texts without separators, null as empty."""
+    whole = texts.cast(pa.string()).fill_null("")
+    return pc.replace_substring(pc.replace_substring(whole, "-", ""), " ", "")
 
 
 def _has_number(texts: pa.Array) -> NDArray[np.bool_]:
-    bare = pc.replace_substring(texts, "-", "")
-    found = pc.match_substring_regex(bare, NUMBER.pattern).fill_null(False)
+    found = pc.match_substring_regex(texts, NUMBER.pattern)
     flags: NDArray[np.bool_] = found.to_numpy(zero_copy_only=False)
     return flags
+
+
+def _ends(identifiers: pa.Array) -> NDArray[np.str_]:
+    """The last characters of each, empty where it is too short to be anybody's."""
+    bare = _bare_texts(identifiers)
+    long = pc.greater_equal(pc.utf8_length(bare), SHORTEST)
+    return _words(pc.if_else(long, pc.utf8_slice_codeunits(bare, -SHORTEST), ""))
+
+
+def _words(texts: pa.Array) -> NDArray[np.str_]:
+    return np.array(texts.to_pylist(), dtype=np.str_)
 
 
 def _numbers(event: BaseModel) -> Iterator[str]:
