@@ -82,7 +82,7 @@ class Demo:
 
     @classmethod
     def small(cls) -> "Demo":
-        """Return a city that is ready in under a minute; its model is too young to be any good."""
+        """Return a city that is ready in about a minute; its model is too young to be any good."""
         city = City(subscribers=3_000, days=45, victims_per_100k_days=120.0)
         return cls(city=city, training=TrainingConfig.quick())
 
