@@ -34,7 +34,7 @@ from models.scam_type import ScamTypeModel
 from models.signing import Signer
 from models.stage import StageModel
 from models.trees import Rows
-from serving.server import Place, running
+from serving.server import Place, running, stores
 
 __all__ = ["echo", "run"]
 
@@ -104,12 +104,13 @@ def run(
             tell("echo", 0.1)
             for load in _loads(quick)[:2]:
                 timings[f"echo, {load.name}"] = _measured(port, replace(load, path="/echo"))
-        for workers in (1, 2):
-            place = Place(port=_free_port(), workers=workers)
-            with running(settings, place):
-                tell(f"{workers} workers", 0.3 * workers)
-                for load in _loads(quick) if workers == 1 else _loads(quick)[1:2]:
-                    timings[f"{workers} worker(s), {load.name}"] = _measured(place.port, load)
+        with stores(settings):  # once for both
+            for workers in (1, 2):
+                place = Place(port=_free_port(), workers=workers)
+                with running(settings, place):
+                    tell(f"{workers} workers", 0.3 * workers)
+                    for load in _loads(quick) if workers == 1 else _loads(quick)[1:2]:
+                        timings[f"{workers} worker(s), {load.name}"] = _measured(place.port, load)
     return _result(timings)
 
 
