@@ -26,7 +26,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from data.tables import CODE, EVENT_SCHEMA
+from data.tables import CODE, EVENT_SCHEMA, in_one_piece
 
 __all__ = ["History", "HistoryError"]
 
@@ -177,7 +177,7 @@ class History:
             for part in self.parts(day)
         ]
         schema = pa.schema([EVENT_SCHEMA.field(name) for name in needed])
-        return _in_order(_whole([schema.empty_table(), *tables])).select(chosen)
+        return _in_order(in_one_piece([schema.empty_table(), *tables])).select(chosen)
 
     def column(self, part: Path, name: str) -> pa.ChunkedArray:
         """One column of one part."""
@@ -187,7 +187,7 @@ class History:
         """Read day by day, in order of day: bounded memory for long histories."""
         for day in self._within(before, None):
             tables = [_load(part, EVENT_SCHEMA.names) for part in self.parts(day)]
-            yield _in_order(_between(_whole(tables), None, before))
+            yield _in_order(_between(in_one_piece(tables), None, before))
 
     def fingerprint(self, before: datetime | None = None) -> str:
         """SHA-256 over the content known before a moment, whatever the files' layout.
@@ -244,15 +244,6 @@ def _load(part: Path, columns: Sequence[str]) -> pa.Table:
             f"expected a whole Parquet file, found {part} damaged ({error}); restore it from a copy"
         ) from error
     return table.select(list(columns)).cast(schema)
-
-
-def _whole(tables: Sequence[pa.Table]) -> pa.Table:
-    """One table whose columns lie in one piece.
-
-    Left in pieces, every piece carries the whole dictionary, and each later unification hashes
-    all of them again: more work than reading the files.
-    """
-    return pa.concat_tables(tables).unify_dictionaries().combine_chunks()
 
 
 def _between(table: pa.Table, since: datetime | None, before: datetime | None) -> pa.Table:

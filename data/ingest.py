@@ -27,7 +27,7 @@ from data.quarantine import Mend, Quarantine, Refused, Replayed, as_record
 from data.seen import Seen
 from data.settings import Settings
 from data.stores import StoreError, open_database
-from data.tables import EVENT_SCHEMA, empty_events, from_events
+from data.tables import EVENT_SCHEMA, empty_events, from_events, in_one_piece
 
 __all__ = [
     "Ingest",
@@ -284,8 +284,7 @@ def _merged(table: pa.Table, rows: NDArray[np.int64], events: dict[int, Event]) 
     if not events:
         return table
     places = np.concatenate([rows, list(events)])
-    whole = pa.concat_tables([empty_events(), table, _table(list(events.values()))])
-    whole = whole.unify_dictionaries().combine_chunks()
+    whole = in_one_piece([empty_events(), table, _table(list(events.values()))])
     return whole.take(pa.array(np.argsort(places, kind="stable")))
 
 

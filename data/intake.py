@@ -22,7 +22,7 @@ from data.leaks import problems_leaked
 from data.problems import Problem, RejectedRecord, found_in, problems_of
 from data.pseudonyms import Pseudonymiser
 from data.screen import Concealer, Judged, screen
-from data.tables import EVENT_SCHEMA, from_events
+from data.tables import EVENT_SCHEMA, from_events, in_one_piece
 
 __all__ = ["Intake", "Rejected", "is_late"]
 
@@ -177,7 +177,7 @@ def _joined(judged: Judged, events: Mapping[int, Event]) -> tuple[pa.Table, NDAr
     others = from_events(events.values(), late=late).drop_columns("seq")
     rows = np.concatenate([passed, list(events)]).astype(np.int64)
     order = np.argsort(rows, kind="stable")
-    whole = pa.concat_tables([screened, others]).unify_dictionaries().combine_chunks()
+    whole = in_one_piece([screened, others])
     return whole.take(pa.array(order)), rows[order]
 
 

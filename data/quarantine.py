@@ -17,8 +17,8 @@ from typing import Any
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pydantic_core import from_json, to_json
-from sqlalchemy import Connection, Engine, RowMapping, func, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Engine, RowMapping, func, select, update
+from sqlalchemy.dialects.postgresql import Insert, insert
 
 from data.database import quarantine
 from data.events import Event
@@ -36,6 +36,7 @@ __all__ = [
     "Sealer",
     "as_record",
     "corrected",
+    "keeping",
 ]
 
 BATCH = 500
@@ -209,7 +210,7 @@ class Quarantine:
         distinct = list({row["id"]: row for row in rows}.values())
         with self._engine.begin() as connection:
             for start in range(0, len(distinct), BATCH):
-                _keep(connection, distinct[start : start + BATCH])
+                connection.execute(keeping(), distinct[start : start + BATCH])
         return [row["id"] for row in rows]
 
     def count(self) -> int:
@@ -292,17 +293,16 @@ class Quarantine:
                 connection.execute(row.values(reason=why))
 
 
-def _keep(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-    statement = insert(quarantine).values(list(rows))
-    connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=["id"],
-            set_={
-                "times": quarantine.c.times + 1,
-                "reason": statement.excluded.reason,
-                "replayed_at": None,
-            },
-        )
+def keeping() -> Insert:
+    """Write sealed records; the same again is counted, and waits again, for its new reason."""
+    statement = insert(quarantine)
+    return statement.on_conflict_do_update(
+        index_elements=["id"],
+        set_={
+            "times": quarantine.c.times + 1,
+            "reason": statement.excluded.reason,
+            "replayed_at": None,
+        },
     )
 
 

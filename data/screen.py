@@ -33,7 +33,7 @@ REFUSED, ABSENT = -2, -1
 LONGEST_LIST = 64
 REMEMBERED = 1 << 19
 LISTS = ("phones", "accounts", "apps")
-IDENTIFIERS = ("subscriber", "counterpart", "account", "device", "citizen_id", *LISTS)
+IDENTIFIERS = sorted({name for kind in EVENT_TYPES.values() for name in identifier_fields(kind)})
 US = 1_000_000
 
 

@@ -4,14 +4,14 @@ Columns a kind does not have are null. Identifiers are pseudonyms by the time th
 ``seq`` is the order of arrival, which is the order in which feature state saw the events.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pyarrow as pa
 
 from data.events import EVENT_TYPES, Event
 
-__all__ = ["EVENT_SCHEMA", "TIME", "empty_events", "from_events", "to_events"]
+__all__ = ["EVENT_SCHEMA", "TIME", "empty_events", "from_events", "in_one_piece", "to_events"]
 
 TIME = pa.timestamp("us", tz="UTC")
 CODE = pa.dictionary(pa.int32(), pa.string())
@@ -57,6 +57,15 @@ EVENT_SCHEMA = pa.schema(
 def empty_events() -> pa.Table:
     """An event table with no rows."""
     return EVENT_SCHEMA.empty_table()
+
+
+def in_one_piece(tables: Sequence[pa.Table]) -> pa.Table:
+    """One table whose columns lie in one piece.
+
+    Left in pieces, every piece carries the whole dictionary, and each later unification hashes
+    all of them again: more work than reading the files.
+    """
+    return pa.concat_tables(tables).unify_dictionaries().combine_chunks()
 
 
 def from_events(

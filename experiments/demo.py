@@ -13,6 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -194,11 +195,11 @@ def demonstration(settings: Settings, demo: Demo, console: Console) -> Iterator[
         with steps.step("simulated city into history") as told:
             citizens = lay_history(town, settings, told)
         with steps.step("features, tuned models, model card") as told:
-            state = stack.enter_context(_state_meanwhile(settings))
-            bundle = _train(settings, demo, citizens, told, features_done=state.build).bundle
+            build_state = stack.enter_context(_state_meanwhile(settings))
+            bundle = _train(settings, demo, citizens, told, features_done=build_state).bundle
         with steps.step("feature state built, service up") as told:
             told("rebuilding feature state from the history", 0.0)
-            state.built()
+            build_state().result()
             chosen = replace(settings, bundle=bundle)
             service = stack.enter_context(running(chosen, demo.place, progress=told))
         answers = play(service.url, town, demo.speed)
@@ -208,43 +209,15 @@ def demonstration(settings: Settings, demo: Demo, console: Console) -> Iterator[
         yield Shown(alert, answers, service, bundle, steps.seconds)
 
 
-class _State:
-    """Feature state, built beside the training once that has its vectors.
-
-    Both read the whole history; one after the other they need its memory once.
-
-    Parameters
-    ----------
-    settings : Settings
-        With the addresses of open stores.
-    pool : ThreadPoolExecutor
-    """
-
-    def __init__(self, settings: Settings, pool: ThreadPoolExecutor) -> None:
-        self._settings, self._pool = settings, pool
-        self._building: Future[int] | None = None
-
-    def build(self) -> None:
-        """Begin, unless it has begun."""
-        if self._building is None:
-            told = _nothing_told
-            self._building = self._pool.submit(recover, self._settings, progress=told)
-
-    def built(self) -> None:
-        """Wait until it is there."""
-        self.build()
-        if self._building is not None:
-            self._building.result()
-
-
-def _nothing_told(_sentence: str, _share: float) -> None:
-    """Two steps at once have one bar, and it is the training's."""
-
-
 @contextmanager
-def _state_meanwhile(settings: Settings) -> Iterator[_State]:
+def _state_meanwhile(settings: Settings) -> Iterator[Callable[[], "Future[int]"]]:
+    """Yield what begins to build feature state, once, beside the training.
+
+    To be called when the training has its vectors: both read the whole history, and one after the
+    other they need its memory once. The bar is the training's, so nothing is told.
+    """
     with stores(settings) as opened_stores, ThreadPoolExecutor(1) as pool:
-        yield _State(opened_stores, pool)
+        yield cache(lambda: pool.submit(recover, opened_stores, progress=lambda *_: None))
 
 
 def stay(shown: Shown, console: Console) -> None:
@@ -265,9 +238,8 @@ def lay_history(town: Simulation, settings: Settings, told: "Bar") -> pa.Table:
     """
     intake = Intake(Pseudonymiser.from_settings(settings))
     with opened(settings, intake) as ingest, ThreadPoolExecutor(1) as writer:
-        written: Future[object] = writer.submit(
-            int
-        )  # one day is written while the next is simulated
+        # a day is written while the next is simulated
+        written: Future[object] = writer.submit(int)
         for day, batch in enumerate(town.batches()):
             accepted, rejected = intake.table(batch)
             if rejected.rows:
@@ -339,7 +311,7 @@ def _train(
     citizens: pa.Table,
     told: "Bar",
     *,
-    features_done: Callable[[], None],
+    features_done: Callable[[], object],
 ) -> TrainedRun:
     share = {name: place / len(STEPS) for place, name in enumerate(STEPS)}
 

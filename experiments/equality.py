@@ -13,6 +13,7 @@ import valkey
 from data.settings import Settings
 from data.simulator import City, simulate
 from data.stores import open_valkey
+from data.tables import in_one_piece
 from experiments.result import Result
 from features.fraud import FRAUD_FEATURES
 from features.replay import Certificate, certify, differences
@@ -70,7 +71,7 @@ def run(
 
 def _city(quick: bool) -> pa.Table:
     city = City(subscribers=200, days=8) if quick else City(subscribers=7_000, days=46)
-    return pa.concat_tables(simulate(city).batches()).unify_dictionaries()
+    return in_one_piece(list(simulate(city).batches()))
 
 
 def _compare(table: pa.Table, url: str, tell: Progress) -> _Tally:

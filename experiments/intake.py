@@ -20,7 +20,7 @@ from data.history import History
 from data.intake import Intake
 from data.pseudonyms import Pseudonymiser
 from data.simulator import City, simulate
-from data.tables import EVENT_SCHEMA
+from data.tables import EVENT_SCHEMA, in_one_piece
 from experiments.result import Result
 
 __all__ = ["run"]
@@ -146,7 +146,7 @@ def _tables(city: City) -> Iterator[pa.Table]:
 
 
 def _one(days: list[pa.Table]) -> pa.Table:
-    return pa.concat_tables(days).unify_dictionaries().combine_chunks()
+    return in_one_piece(days)
 
 
 PATHS = {

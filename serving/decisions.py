@@ -39,8 +39,9 @@ from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from data.database import SERVING, events, metadata, quarantine
+from data.database import SERVING, events, metadata
 from data.events import EVENT_TYPES, Event
+from data.quarantine import keeping
 from serving.contracts import Decision
 from serving.judge import Judge, Seen
 
@@ -244,18 +245,9 @@ class Ledger:
         await asyncio.shield(done)
 
     async def quarantine(self, rows: Sequence[Row]) -> None:
-        """Keep refused records, sealed; the same again is counted, and waits again, for this."""
-        statement = insert(quarantine)
-        again = statement.on_conflict_do_update(  # as `data.quarantine` keeps those of files
-            index_elements=["id"],
-            set_={
-                "times": quarantine.c.times + 1,
-                "reason": statement.excluded.reason,
-                "replayed_at": None,
-            },
-        )
+        """Keep refused records, sealed."""
         async with self._engine.begin() as connection:
-            await connection.execute(again, list(rows))
+            await connection.execute(keeping(), list(rows))
 
     async def postpone(self, given: Sequence[Event], *, scored: bool) -> None:
         """Keep events until feature state is back."""

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, func, select
 from data.database import SERVING, connect, last_seq, read_events
 from data.history import History
 from data.settings import Settings
+from data.tables import in_one_piece
 from features import FRAUD_FEATURES
 from features.store import LiveStateSync
 from serving.state import ANNOUNCED, WHOLE
@@ -72,7 +73,7 @@ def read_truth(history: History, connection: Connection) -> pa.Table:
     while (page := read_events(connection, after=after, limit=PAGE)).num_rows:
         tables.append(page)
         after = page["seq"][-1].as_py()
-    return pa.concat_tables(tables).unify_dictionaries().combine_chunks()
+    return in_one_piece(tables)
 
 
 class _Work:
