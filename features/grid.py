@@ -1,7 +1,7 @@
 """Square cells on a map in metres: where a place lies, and where a cell's corners are.
 
-The projection is Lambert's azimuthal equal-area one around the city's own centre: every cell has the
-same area anywhere on Earth, and no zone's border can run through a city.
+The projection is Lambert's azimuthal equal-area one around the city's own centre: every cell has
+the same area anywhere on Earth, and no zone's border can run through a city.
 
 References
 ----------
@@ -148,10 +148,12 @@ class Grid:
 
     def centres_m(self) -> tuple[Floats, Floats]:
         """Metres east and north of the projection's centre, shape (n,) each."""
-        return self._unturned((self.columns + 0.5) * self.size_m, (self.rows + 0.5) * self.size_m)
+        u = (self.columns + 0.5).astype(np.float64) * self.size_m
+        v = (self.rows + 0.5).astype(np.float64) * self.size_m
+        return self._unturned(u, v)
 
     def corners(self) -> Floats:
-        """Longitude and latitude of the corners, closed rings, shape (n, 5, 2), counter-clockwise."""
+        """Closed rings of longitude and latitude, counter-clockwise, shape (n, 5, 2)."""
         across = np.array([0, 1, 1, 0, 0])
         up = np.array([0, 0, 1, 1, 0])
         u = (self.columns[:, None] + across) * self.size_m

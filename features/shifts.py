@@ -53,8 +53,7 @@ class Shifts:
         """``06-14`` and so on."""
         ends = (*self.starts[1:], self.starts[0])
         return tuple(
-            f"{start:02d}-{end if end else 24:02d}"
-            for start, end in zip(self.starts, ends, strict=True)
+            f"{start:02d}-{end or 24:02d}" for start, end in zip(self.starts, ends, strict=True)
         )
 
     def of(self, moments: pd.DatetimeIndex) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
