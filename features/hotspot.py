@@ -1,0 +1,373 @@
+"""What is known of a place before a forecast: its own past, its surroundings', its other troubles.
+
+A `Log` holds reported incidents by cell, category and shift; a `Panel` what was known of all cells
+at the begin of one forecast. Every number is a rate of incidents in a period as long as the
+forecast's: a *memory* says how incidents count by their age (all alike, fading over six weeks, the
+same season of past years), a *spread* how far around the cell they count. For the trees each rate
+is set against the cell's usual one, since what moves a forecast is a deviation from it.
+
+References
+----------
+Mohler et al., "Self-exciting point process modeling of crime", JASA 106 (2011): rates that fade.
+Bowers, Johnson, Pease, "Prospective hot-spotting", British Journal of Criminology 44 (2004).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+
+from data.incidents import Origin
+from features.grid import Grid
+from features.hotspot_kernels import add_up, largest_at_one_spot
+from features.memories import MEMORIES, Memory
+from features.shifts import Shifts
+
+__all__ = ["SPREADS", "Column", "Log", "Panel"]
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
+SPREADS = (0.0, 0.6, 1.2, 2.4, 4.8)  # standard deviations of the Gaussian around a cell, in cells
+WIDE = (0, 2, 4)  # spreads used for other categories
+LASTING = ("all", "fading_20w")  # memories in which single categories are looked at
+SPOT_M = 1.0  # incidents closer than this are at one spot
+FAINT = 0.02  # incidents a week, added to both sides of a ratio so that noise stays small
+WEEK = 7
+
+
+class Column(NamedTuple):
+    """What a column of the trees' input says.
+
+    Attributes
+    ----------
+    who
+        ``own`` category, ``others`` together, one category by name, or ``spots``.
+    when
+        ``shift`` (this shift only) or ``day`` (all shifts).
+    memory
+        Name of the memory.
+    spread
+        Position in `SPREADS`.
+    """
+
+    who: str
+    when: str
+    memory: str
+    spread: int
+
+    @property
+    def name(self) -> str:
+        """Derived, never typed."""
+        return f"{self.who}|{self.when}|{self.memory}|{SPREADS[self.spread]:g}"
+
+
+@dataclass(frozen=True, eq=False)
+class Log:
+    """Reported incidents inside a grid's cells, in order of day.
+
+    Attributes
+    ----------
+    cell, category, shift, day : arrays of shape (m,)
+        Position of the cell, of the category, of the shift; day of the shift since 1970.
+    known_us : int64 array of shape (m,)
+        When it was learnt, microseconds since 1970.
+    spot : int32 array of shape (m,)
+        Exact place; incidents at one address share it.
+    new_week, new_spot : bool arrays of shape (m,)
+        First of its category in that cell and week; first of its category at that spot.
+    """
+
+    grid: Grid
+    shifts: Shifts
+    categories: tuple[str, ...]
+    cell: NDArray[np.int32]
+    category: NDArray[np.int16]
+    shift: NDArray[np.int16]
+    day: NDArray[np.int32]
+    known_us: Ints
+    spot: NDArray[np.int32]
+    new_week: NDArray[np.bool_]
+    new_spot: NDArray[np.bool_]
+
+    @classmethod
+    def of(
+        cls, table: pa.Table, grid: Grid, shifts: Shifts, categories: Sequence[str] | None = None
+    ) -> "Log":
+        """Read a table of `INCIDENT_SCHEMA`; what patrols discovered is left out.
+
+        Parameters
+        ----------
+        categories : sequence of str, optional
+            By default those of the table, the most frequent first.
+        """
+        kept = table.filter(pc.equal(table["origin"].cast(pa.string()), Origin.REPORTED.value))
+        name = kept["category"].cast(pa.string())
+        categories = tuple(categories) if categories is not None else by_frequency(name)
+        code = pc.index_in(name, pa.array(categories, pa.string())).fill_null(-1)
+        category = code.to_numpy().astype(np.int16)
+        moments = pd.DatetimeIndex(kept["occurred_at"].to_pandas())
+        day, shift = shifts.of(moments)
+        lon, lat = kept["lon"].to_numpy(), kept["lat"].to_numpy()
+        cell = grid.place(lon, lat)
+        spot = _spots(*grid.metres(lon, lat))
+        known = kept["known_at"].cast(pa.int64()).to_numpy()
+        order = np.lexsort((known, day))
+        order = order[(cell[order] >= 0) & (category[order] >= 0)]
+        cell, category, day, spot = cell[order], category[order], day[order], spot[order]
+        return cls(
+            grid=grid,
+            shifts=shifts,
+            categories=categories,
+            cell=cell.astype(np.int32),
+            category=category,
+            shift=shift[order].astype(np.int16),
+            day=day.astype(np.int32),
+            known_us=known[order],
+            spot=spot.astype(np.int32),
+            new_week=_first(category, cell, (day - day[:1].sum()) // WEEK),
+            new_spot=_first(category, spot),
+        )
+
+    def __len__(self) -> int:
+        return len(self.cell)
+
+    @property
+    def first_day(self) -> int:
+        """Day of the first incident."""
+        return int(self.day[0]) if len(self) else 0
+
+    @cached_property
+    def kind(self) -> NDArray[np.int16]:
+        """Category and shift as one number."""
+        return (self.category * len(self.shifts) + self.shift).astype(np.int16)
+
+    @property
+    def kinds(self) -> int:
+        """How many categories times shifts there are."""
+        return len(self.categories) * len(self.shifts)
+
+    def counts(self, first: int, days: int, known_before: datetime | None = None) -> Floats:
+        """Incidents of some days, shape (categories, shifts, cells)."""
+        rows = slice(*np.searchsorted(self.day, [first, first + days]))
+        known = self._known(known_before)[rows] if known_before else slice(None)
+        cells = len(self.grid)
+        at = self.kind[rows].astype(np.int64) * cells + self.cell[rows]
+        total = np.bincount(at[known], minlength=self.kinds * cells).astype(np.float32)
+        return total.reshape(len(self.categories), len(self.shifts), cells)
+
+    def before(self, day: int, known_before: datetime | None = None) -> NDArray[np.int64]:
+        """Rows of the days before one, as far as they were known then."""
+        rows = np.arange(np.searchsorted(self.day, day))
+        moment = known_before or self.shifts.begin(Shifts.date_of(day))
+        return rows[self._known(moment)[rows]]
+
+    def _known(self, before: datetime) -> NDArray[np.bool_]:
+        return self.known_us < int(before.timestamp() * 1_000_000)
+
+
+class Panel:
+    """What was known of every cell when a forecast begins.
+
+    Parameters
+    ----------
+    log : Log
+    day : int
+        First day of the forecast, since 1970.
+    horizon_days : int
+        Length of the forecast.
+    known_before : datetime, optional
+        Only what was learnt before; the begin of `day` by default.
+    """
+
+    def __init__(
+        self, log: Log, day: int, horizon_days: int = WEEK, known_before: datetime | None = None
+    ) -> None:
+        self.log, self.day, self.horizon_days = log, day, horizon_days
+        rows = log.before(day, known_before)
+        self.history_days = max(day - log.first_day, 1)
+        self._faint = FAINT * horizon_days / WEEK / len(log.shifts)
+        self._rates = self._spread(self._summed(rows))
+        self._spots = self._spot_rates(rows)
+
+    def rates(self, category: int, shift: int | None = None) -> Floats:
+        """Rates of one category in one shift or in all, shape (spreads, memories, cells)."""
+        own = self._rates[:, category]
+        return own.sum(axis=1) if shift is None else own[:, shift]
+
+    def usual(self, category: int, shift: int) -> NDArray[np.float64]:
+        """Columns of the usual rate, shape (cells, `USUAL`), all rates of the coming period."""
+        own, day = self.rates(category, shift), self.rates(category) / len(self.log.shifts)
+        rest = (self._rates.sum(axis=(1, 2)) - self.rates(category)) / len(self.log.shifts)
+        found = {"own": own, "day": day, "others": rest}
+        columns = [found[who][spread, _at(memory)] for who, memory, spread in USUAL]
+        return np.stack([*columns, np.full(len(self.log.grid), own[0, 0].mean())], 1).astype(float)
+
+    def columns(self, category: int, shift: int, cells: Ints, usual: NDArray[np.float64]) -> Floats:
+        """The trees' input for some cells.
+
+        Parameters
+        ----------
+        cells : array of int64, shape (n,)
+            Positions.
+        usual : array of shape (n,)
+            Usual rate of each of them, above 0.
+
+        Returns
+        -------
+        array of float32, shape (n, len(layout(categories, shifts)))
+        """
+        shifts = len(self.log.shifts)
+        base = usual.astype(np.float32)
+        out = [np.log(base), *self._codes(category, shift, len(cells))]
+        out.extend(_against(row, base, self._faint) for row in self._own(category, shift, cells))
+        day = base * shifts
+        faint = self._faint * shifts
+        out.extend(_against(row, day, faint) for row in self._around(category, shift, cells))
+        return np.stack(out, axis=1)
+
+    def _codes(self, category: int, shift: int, rows: int) -> Iterator[Floats]:
+        yield np.full(rows, category, np.float32)
+        yield np.full(rows, shift, np.float32)
+
+    def _own(self, category: int, shift: int, cells: Ints) -> Iterator[Floats]:
+        yield from self.rates(category, shift)[:, :, cells].reshape(-1, len(cells))
+
+    def _around(self, category: int, shift: int, cells: Ints) -> Iterator[Floats]:
+        """Rates of all shifts: this category, others, each, and how they lie on spots."""
+        many = len(self.log.shifts) > 1
+        own = self.rates(category)[:, :, cells]
+        if many:
+            yield from own.reshape(-1, len(cells))
+        everything = self._rates[..., cells].sum(axis=1)
+        if many:
+            rest = everything[WIDE, shift] - self.rates(category, shift)[WIDE][:, :, cells]
+            yield from rest.reshape(-1, len(cells)) * len(self.log.shifts)
+        rest = everything.sum(axis=1)[list(WIDE)] - own[list(WIDE)]
+        yield from rest.reshape(-1, len(cells))
+        for other in range(len(self.log.categories)):
+            each = self.rates(other)[:, :, cells]
+            yield from (each[spread, _at(name)] for name in LASTING for spread in (0, 2))
+        yield from self._spots[:, category][:, cells]
+
+    def _summed(self, rows: Ints) -> Floats:
+        """Rates in each memory, shape (categories, shifts, cells, memories)."""
+        weights = self._weights()
+        log = self.log
+        sums = np.zeros((log.kinds, len(log.grid), len(MEMORIES)), np.float32)
+        age = (self.day - log.day[rows]).astype(np.int32)
+        add_up(log.cell[rows], log.kind[rows], age, weights, sums)
+        return sums.reshape(len(log.categories), len(log.shifts), len(log.grid), -1)
+
+    def _weights(self) -> Floats:
+        """Weight of an incident by its age, so that sums are incidents in a coming period."""
+        ages = np.arange(self.history_days + 1)
+        return np.stack([self._weight(memory, ages) for memory in MEMORIES], 1).astype(np.float32)
+
+    def _weight(self, memory: Memory, ages: Ints) -> NDArray[np.float64]:
+        weight = memory.weight(ages, self.horizon_days)
+        return np.asarray(weight * self.horizon_days / max(weight[1:].sum(), 1e-9))
+
+    def _spread(self, sums: Floats) -> Floats:
+        """The same around each cell, shape (spreads, categories, shifts, memories, cells)."""
+        grid = self.log.grid
+        columns, rows = grid.columns - grid.columns.min(), grid.rows - grid.rows.min()
+        shape = (int(rows.max()) + 1, int(columns.max()) + 1)
+        out = np.empty((len(SPREADS), *sums.shape[:2], sums.shape[3], len(grid)), np.float32)
+        out[0] = np.moveaxis(sums, 3, 2)
+        plane = np.zeros(shape, np.float32)
+        for place in np.ndindex(*out.shape[1:4]):
+            plane[rows, columns] = out[(0, *place)]
+            for spread, sd in enumerate(SPREADS[1:], 1):
+                out[(spread, *place)] = gaussian_filter(plane, sd, mode="constant")[rows, columns]
+        return out
+
+    def _spot_rates(self, rows: Ints) -> Floats:
+        """How a category's incidents lie on spots and weeks, shape (3, categories, cells)."""
+        log = self.log
+        cells, categories = len(log.grid), len(log.categories)
+        largest = np.zeros((categories, cells), np.float32)
+        cell, category, spot = log.cell[rows], log.category[rows], log.spot[rows]
+        largest_at_one_spot(spot, category, cell, int(log.spot.max(initial=-1)) + 1, largest)
+        at = category.astype(np.int64) * cells + cell
+        weeks = np.bincount(at[log.new_week[rows]], minlength=categories * cells)
+        spots = np.bincount(at[log.new_spot[rows]], minlength=categories * cells)
+        per_period = self.horizon_days / self.history_days
+        found = np.stack([largest, weeks.reshape(-1, cells), spots.reshape(-1, cells)])
+        return (found * per_period).astype(np.float32)
+
+
+USUAL: tuple[tuple[str, str, int], ...] = (
+    ("own", "all", 0),
+    ("own", "fading_6w", 0),
+    ("own", "fading_20w", 0),
+    ("own", "season", 0),
+    ("own", "all", 1),
+    ("own", "all", 2),
+    ("own", "fading_6w", 1),
+    ("own", "fading_20w", 3),
+    ("day", "all", 0),
+    ("day", "fading_20w", 0),
+    ("day", "all", 2),
+    ("others", "all", 0),
+    ("others", "fading_20w", 0),
+)
+"""Columns from which the usual rate is mixed: who, memory, spread; the city's mean comes last."""
+
+
+def layout(categories: Sequence[str], shifts: int) -> tuple[Column, ...]:
+    """What each column of `Panel.columns` says, in order."""
+    every = range(len(SPREADS))
+    memories = [memory.name for memory in MEMORIES]
+    found = [Column("usual", "shift", "all", 0), Column("category", "day", "all", 0)]
+    found += [Column("shift", "shift", "all", 0)]
+    found += [Column("own", "shift", memory, spread) for spread in every for memory in memories]
+    if shifts > 1:
+        found += [Column("own", "day", memory, spread) for spread in every for memory in memories]
+        found += [Column("others", "shift", memory, at) for at in WIDE for memory in memories]
+    found += [Column("others", "day", memory, at) for at in WIDE for memory in memories]
+    for name in categories:
+        found += [Column(name, "day", memory, spread) for memory in LASTING for spread in (0, 2)]
+    found += [Column(who, "day", "all", 0) for who in ("largest_spot", "weeks", "spots")]
+    return tuple(found)
+
+
+def by_frequency(category: pa.ChunkedArray) -> tuple[str, ...]:
+    """Names in a column, the most frequent first, equals in order of the alphabet."""
+    counted = [(-pair["counts"], pair["values"]) for pair in pc.value_counts(category).to_pylist()]
+    return tuple(name for _, name in sorted(counted))
+
+
+def _against(rate: Floats, base: Floats, faint: float) -> Floats:
+    ratio: Floats = np.log((rate + np.float32(faint)) / (base + np.float32(faint)))
+    return ratio
+
+
+def _at(memory: str) -> int:
+    return next(at for at, one in enumerate(MEMORIES) if one.name == memory)
+
+
+def _spots(x: NDArray[np.float64], y: NDArray[np.float64]) -> Ints:
+    """Number of the exact place of each point."""
+    both = np.stack([np.rint(x / SPOT_M), np.rint(y / SPOT_M)], 1).astype(np.int64)
+    _, spot = np.unique(both, axis=0, return_inverse=True)
+    return spot.reshape(-1)
+
+
+def _first(*keys: NDArray[np.integer]) -> NDArray[np.bool_]:
+    """Which rows are the first of their keys."""
+    order = np.lexsort(keys[::-1])
+    changed = np.zeros(len(order), bool)
+    changed[:1] = True
+    for key in keys:
+        changed[1:] |= np.diff(key[order]) != 0
+    first = np.zeros(len(order), bool)
+    first[order[changed]] = True
+    return first

@@ -1,0 +1,336 @@
+"""How many incidents a place will see: expected counts per cell, shift and category.
+
+The usual rate (`models.usual_rate`) says what a place's past promises; boosted trees, pooled over
+categories and shifts, say by what factor the coming period differs. Trees look at the likeliest
+cells only: there the order is decided, and elsewhere the usual rate stands.
+
+References
+----------
+Ke et al., LightGBM: a highly efficient gradient boosting decision tree, NeurIPS 2017.
+Mohler, Porter, "Rotational grid, PAI-maximizing crime forecasts", Statistical Analysis and Data
+Mining 11 (2018): learning on many grids, for the top of the list.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import lightgbm as lgb
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import gamma
+
+from features.hotspot import USUAL, Log, Panel, layout
+from models.trees import Recipe, Trees
+from models.usual_rate import UsualRate
+
+__all__ = ["Forecast", "HotspotConfig", "HotspotModel", "Past", "periods"]
+
+Floats = NDArray[np.float64]
+PRIOR = (0.25, 0.05, 0.1, 0.05, 0.1, 0.1, 0.05, 0.05, 0.05, 0.05, 0.03, 0.02, 0.02, 0.01)
+ENOUGH = 2_000  # incidents to learn trees from; below, the usual rate stands alone
+RECIPE: Mapping[str, Any] = {
+    "objective": "poisson",
+    "learning_rate": 0.05,
+    "num_leaves": 15,
+    "min_data_in_leaf": 500,
+    "feature_fraction": 0.3,
+    "bagging_fraction": 0.5,
+    "lambda_l2": 20.0,
+    "max_bin": 63,
+}
+
+
+@dataclass(frozen=True)
+class HotspotConfig:
+    """How a hotspot model is grown.
+
+    Parameters
+    ----------
+    horizon_days : int
+        Length of a period.
+    periods : int
+        Most past periods to learn from, the latest ones.
+    warm_up_days : int
+        History before the first of them.
+    top_share : float
+        Share of the cells whose rate the trees adjust, the likeliest ones.
+    moves : sequence of (float, float)
+        Further grids to learn on, moved by these shares of a cell.
+    recipe : Recipe
+        How the trees are grown.
+    """
+
+    horizon_days: int = 7
+    periods: int = 90
+    warm_up_days: int = 112
+    top_share: float = 0.25
+    moves: tuple[tuple[float, float], ...] = ((0.5, 0.5),)
+    recipe: Recipe = field(
+        default_factory=lambda: replace(Recipe().with_params(**RECIPE), rounds=300)
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Past:
+    """One period that is over: what was known before it, and what came.
+
+    Attributes
+    ----------
+    panel
+        Known at its begin.
+    counts : float32 array, shape (categories, shifts, cells)
+    """
+
+    panel: Panel
+    counts: NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Forecast:
+    """Expected incidents of a period, each with its interval.
+
+    Attributes
+    ----------
+    expected, low, high : float64 arrays, shape (categories, shifts, cells)
+        The interval holds the place's rate nine times in ten, given how far rates were off.
+    usual : float64 array of the same shape
+        What the past alone promises.
+    """
+
+    expected: Floats
+    low: Floats
+    high: Floats
+    usual: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class HotspotModel:
+    """A fitted model of one city's incidents.
+
+    Parameters
+    ----------
+    categories : tuple of str
+    shifts : int
+        Shifts a day.
+    horizon_days : int
+    usual : UsualRate
+    trees : Trees or None
+        None where there were too few incidents to learn more than the usual rate.
+    top_share : float
+    level : float64 array, shape (categories, 2)
+        Calibration: log expected = level[0] + level[1] x log rate.
+    shape : float64 array, shape (categories,)
+        Shape of the Gamma law of a true rate around its expectation.
+    """
+
+    categories: tuple[str, ...]
+    shifts: int
+    horizon_days: int
+    usual: UsualRate
+    trees: Trees | None
+    top_share: float
+    level: Floats
+    shape: Floats
+
+    @classmethod
+    def fit(
+        cls, past: Sequence[Sequence[Past]], config: HotspotConfig | None = None
+    ) -> "HotspotModel":
+        """Learn from periods that are over.
+
+        Parameters
+        ----------
+        past : sequence of sequences of Past
+            The periods of each grid, in order of time; the first grid is the one forecast on.
+        """
+        config = config or HotspotConfig()
+        first = past[0]
+        log = first[0].panel.log
+        categories, shifts = log.categories, len(log.shifts)
+        usual = UsualRate.fit(
+            [_usual_pairs(first, category) for category in range(len(categories))], prior=PRIOR
+        )
+        bare = cls(
+            categories=categories,
+            shifts=shifts,
+            horizon_days=config.horizon_days,
+            usual=usual,
+            trees=None,
+            top_share=config.top_share,
+            level=np.tile([0.0, 1.0], (len(categories), 1)),
+            shape=np.full(len(categories), np.inf),
+        )
+        total = sum(float(one.counts.sum()) for one in first)
+        return bare if total < ENOUGH else replace(bare, trees=bare._grown(past, config))
+
+    def calibrated(self, later: Sequence[Past]) -> "HotspotModel":
+        """The same model, its level and spread fitted on periods it did not learn from."""
+        found = [self.forecast(one.panel).expected for one in later]
+        level, shape = np.array(self.level), np.array(self.shape)
+        for category in range(len(self.categories)):
+            rate = np.concatenate([one[category].ravel() for one in found])
+            count = np.concatenate([one.counts[category].ravel() for one in later])
+            level[category] = _levelled(rate, count, level[category])
+            fitted = np.exp(level[category][0] + level[category][1] * np.log(rate))
+            shape[category] = _gamma_shape(fitted, count)
+        return replace(self, level=level, shape=shape)
+
+    def forecast(self, panel: Panel) -> Forecast:
+        """Expected incidents of the period that begins where the panel ends."""
+        usual = np.stack(
+            [
+                [self._usual(panel, category, shift) for shift in range(self.shifts)]
+                for category in range(len(self.categories))
+            ]
+        )
+        rate = usual.copy()
+        if self.trees is not None:
+            for category, shift, cells, X in self._rows(panel, usual):
+                rate[category, shift, cells] *= np.exp(self.trees.raw(X.astype(np.float64)))
+        scaled = np.exp(self.level[:, :1, None] + self.level[:, 1:, None] * np.log(rate))
+        return Forecast(scaled, *self.interval(scaled), usual)
+
+    def interval(self, expected: Floats, level: float = 0.9) -> tuple[Floats, Floats]:
+        """Where a true rate lies around what is expected; shape as `expected`."""
+        shape = np.minimum(self.shape, 1e6)[:, None, None]
+        low, high = (
+            gamma.ppf(share, shape) / shape * expected
+            for share in ((1 - level) / 2, (1 + level) / 2)
+        )
+        return low, high
+
+    def contributions(self, panel: Panel, category: int, shift: int, cells: Any) -> Floats:
+        """What each column added to the log of the rate, and last the base, shape (n, p + 1)."""
+        at = np.asarray(cells, np.int64)
+        width = len(layout(self.categories, self.shifts))
+        if self.trees is None:
+            return np.zeros((len(at), width + 1))
+        usual = self._usual(panel, category, shift)[at]
+        return self.trees.contributions(panel.columns(category, shift, at, usual).astype(float))
+
+    def to_texts(self) -> dict[str, str]:
+        """The model as texts by file name."""
+        facts = {
+            "categories": list(self.categories),
+            "shifts": self.shifts,
+            "horizon_days": self.horizon_days,
+            "top_share": self.top_share,
+            "usual": self.usual.weights.tolist(),
+            "level": self.level.tolist(),
+            "shape": [None if np.isinf(one) else one for one in self.shape.tolist()],
+        }
+        return {"hotspot.json": json.dumps(facts)} | (
+            {"hotspot.txt": self.trees.text} if self.trees else {}
+        )
+
+    @classmethod
+    def from_texts(cls, texts: Mapping[str, str]) -> "HotspotModel":
+        """Read `to_texts` back. Only texts whose signed hashes were verified may come here."""
+        facts = json.loads(texts["hotspot.json"])
+        return cls(
+            categories=tuple(facts["categories"]),
+            shifts=facts["shifts"],
+            horizon_days=facts["horizon_days"],
+            usual=UsualRate(np.asarray(facts["usual"], np.float64)),
+            trees=Trees(texts["hotspot.txt"]) if "hotspot.txt" in texts else None,
+            top_share=facts["top_share"],
+            level=np.asarray(facts["level"], np.float64),
+            shape=np.array([np.inf if one is None else one for one in facts["shape"]]),
+        )
+
+    def _usual(self, panel: Panel, category: int, shift: int) -> Floats:
+        return self.usual.of(category, panel.usual(category, shift))
+
+    def _rows(
+        self, panel: Panel, usual: Floats
+    ) -> Iterator[tuple[int, int, NDArray[np.int64], NDArray[np.float32]]]:
+        """The trees' input of the likeliest cells, by category and shift."""
+        wanted = max(1, round(self.top_share * usual.shape[2]))
+        for category, shift in np.ndindex(*usual.shape[:2]):
+            rate = usual[category, shift]
+            cells = np.sort(np.argsort(-rate, kind="stable")[:wanted])
+            yield category, shift, cells, panel.columns(category, shift, cells, rate[cells])
+
+    def _grown(self, past: Sequence[Sequence[Past]], config: HotspotConfig) -> Trees:
+        inputs, counts, starts = [], [], []
+        for one in (one for grid in past for one in grid):
+            usual = np.stack(
+                [
+                    [self._usual(one.panel, category, shift) for shift in range(self.shifts)]
+                    for category in range(len(self.categories))
+                ]
+            )
+            for category, shift, cells, X in self._rows(one.panel, usual):
+                inputs.append(X)
+                counts.append(one.counts[category, shift, cells])
+                starts.append(np.log(usual[category, shift, cells]))
+        columns = layout(self.categories, self.shifts)
+        data = lgb.Dataset(
+            np.concatenate(inputs),
+            np.concatenate(counts),
+            init_score=np.concatenate(starts),
+            feature_name=[f"f{at}" for at in range(len(columns))],
+            params=dict(config.recipe.params),
+        )
+        return Trees.grow_on(data, config.recipe, [])
+
+
+def _usual_pairs(past: Iterable[Past], category: int) -> Iterator[tuple[Floats, Floats]]:
+    for one in past:
+        for shift in range(one.counts.shape[1]):
+            yield (
+                one.panel.usual(category, shift),
+                one.counts[category, shift].astype(np.float64),
+            )
+
+
+def _levelled(rate: Floats, count: Floats, before: Floats) -> Floats:
+    """Poisson regression of counts on the log of the rate, on top of the level before."""
+    x = np.log(rate)
+    a, b = 0.0, 1.0
+    if count.sum() < ENOUGH / 10:
+        return before
+    for _ in range(20):
+        mean = np.exp(a + b * x)
+        gap = count - mean
+        hessian = np.array([[mean.sum(), (mean * x).sum()], [0.0, (mean * x * x).sum()]])
+        hessian[1, 0] = hessian[0, 1]
+        step = np.linalg.solve(hessian, [gap.sum(), (gap * x).sum()])
+        a, b = a + step[0], b + step[1]
+        if np.abs(step).max() < 1e-8:
+            break
+    return np.array([a + b * before[0], b * before[1]])
+
+
+def _gamma_shape(rate: Floats, count: Floats) -> float:
+    """Shape of the rates' law around their expectation, from counts that vary more than Poisson's.
+
+    Method of moments: E[(y - m)^2 - m] = m^2 / shape.
+    """
+    beyond = float(((count - rate) ** 2 - rate).sum())
+    return float((rate**2).sum() / beyond) if beyond > 0 else np.inf
+
+
+assert len(PRIOR) == len(USUAL) + 1  # noqa: S101 - two declarations that must stay in step
+
+
+def periods(log: Log, last_day: int, config: HotspotConfig) -> list[Past]:
+    """Past periods that were over before a day, in order of time.
+
+    Parameters
+    ----------
+    last_day : int
+        First day of what is to be forecast, since 1970: no period reaches into it.
+    """
+    starts = [last_day - config.horizon_days * (step + 1) for step in range(config.periods)]
+    known = log.shifts.begin(log.shifts.date_of(last_day))
+    return [
+        Past(
+            Panel(log, day, config.horizon_days),
+            log.counts(day, config.horizon_days, known),
+        )
+        for day in reversed(starts)
+        if day - log.first_day >= config.warm_up_days
+    ]

@@ -1,0 +1,268 @@
+"""A day's risk surface: expected incidents per category, shift and cell, how sure, and why.
+
+A surface is computed once and kept as two files, a Parquet table and a JSON page; whoever serves
+it needs no incidents and no model.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from features.grid import Grid
+from features.shifts import Shifts
+
+__all__ = ["Layer", "Surface", "SurfaceError"]
+
+Floats = NDArray[np.float64]
+TABLE, PAGE = "surface.parquet", "surface.json"
+FORM = "forewarn-surface/1"
+NUMBERS = ("expected", "low", "high", "usual")
+CERTIFIED = ("rank_low", "rank_high")
+
+
+class SurfaceError(ValueError):
+    """A surface that cannot be used as asked."""
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """One shift's map for one category, or for all together.
+
+    Attributes
+    ----------
+    expected, low, high, usual : float64 arrays, shape (n,)
+        Incidents expected in the shift, the interval of the rate, and what the past alone says.
+    order : int64 array, shape (n,)
+        Cells by expected count, the highest first.
+    rank : int64 array, shape (n,)
+        Rank of each cell, 1 the highest.
+    rank_low, rank_high : int64 arrays, shape (n,)
+        Best and worst rank when the grid is moved, turned and resized (all categories together).
+    share_in_top : mapping of coverage to float64 array, shape (n,)
+        Share of those grids in which the cell lies in the top of that coverage.
+    """
+
+    expected: Floats
+    low: Floats
+    high: Floats
+    usual: Floats
+    order: NDArray[np.int64]
+    rank: NDArray[np.int64]
+    rank_low: NDArray[np.int64]
+    rank_high: NDArray[np.int64]
+    share_in_top: Mapping[float, Floats]
+
+    def top(self, coverage: float) -> NDArray[np.int64]:
+        """Cells of the top share of the area, the highest first, at least one.
+
+        Raises
+        ------
+        SurfaceError
+            If the coverage is not above 0 and at most 1.
+        """
+        if not 0 < coverage <= 1:
+            raise SurfaceError(
+                f"expected a coverage above 0 and at most 1, found {coverage:g}; 0.01 is 1 %"
+            )
+        return self.order[: max(1, round(coverage * len(self.order)))]
+
+    def stable(self, coverage: float, threshold: float = 0.8) -> NDArray[np.bool_]:
+        """Which cells keep their place in the top, at the nearest coverage kept, shape (n,)."""
+        nearest = min(self.share_in_top, key=lambda kept: abs(kept - coverage))
+        return self.share_in_top[nearest] >= threshold
+
+
+@dataclass(frozen=True, eq=False)
+class Surface:
+    """Expected incidents of one day.
+
+    Parameters
+    ----------
+    grid : Grid
+    shifts : Shifts
+    day : date
+        Day on which the shifts begin, by the city's clock.
+    as_of : datetime
+        Only what was known before went in.
+    categories : tuple of str
+    model : str
+        Version of the model.
+    expected, low, high, usual : float64 arrays, shape (categories, shifts, cells)
+    rank_low, rank_high : int64 arrays, shape (shifts, cells)
+    share_in_top : mapping of coverage to float64 array, shape (shifts, cells)
+    reasons : mapping of (category, shift, cell) positions to sentences ((zh, en), ...)
+        Of the highest cells.
+    """
+
+    grid: Grid
+    shifts: Shifts
+    day: date
+    as_of: datetime
+    categories: tuple[str, ...]
+    model: str
+    expected: Floats
+    low: Floats
+    high: Floats
+    usual: Floats
+    rank_low: NDArray[np.int64]
+    rank_high: NDArray[np.int64]
+    share_in_top: Mapping[float, Floats]
+    reasons: Mapping[tuple[int, int, int], Sequence[tuple[str, str]]] = field(default_factory=dict)
+
+    def layer(self, shift: int, category: str | None = None) -> Layer:
+        """One shift's map, of one category or of all together.
+
+        Raises
+        ------
+        SurfaceError
+            If there is no such shift or category.
+        """
+        if not 0 <= shift < len(self.shifts):
+            raise SurfaceError(
+                f"expected a shift from 0 to {len(self.shifts) - 1}, found {shift}; "
+                f"they are {', '.join(self.shifts.names)}"
+            )
+        numbers = {name: self._chosen(getattr(self, name), shift, category) for name in NUMBERS}
+        order = np.argsort(-numbers["expected"], kind="stable")
+        rank = np.empty(len(order), np.int64)
+        rank[order] = np.arange(1, len(order) + 1)
+        return Layer(
+            **numbers,
+            order=order,
+            rank=rank,
+            rank_low=self.rank_low[shift],
+            rank_high=self.rank_high[shift],
+            share_in_top={cover: share[shift] for cover, share in self.share_in_top.items()},
+        )
+
+    def position(self, cell: str) -> int:
+        """Position of a cell by its name.
+
+        Raises
+        ------
+        SurfaceError
+            If no cell of the city bears it.
+        """
+        size, *place = cell.split(":")
+        try:
+            column, row = (int(part) for part in place)
+            found = np.flatnonzero((self.grid.columns == column) & (self.grid.rows == row))
+        except ValueError:
+            found = np.empty(0, np.int64)
+        if len(found) != 1 or size != f"{self.grid.size_m:g}":
+            raise SurfaceError(
+                "expected the name of a cell of this map, such as "
+                f"{self.grid.names()[0]!r}, found another; take it from the map"
+            )
+        return int(found[0])
+
+    def save(self, folder: Path) -> Path:
+        """Write the surface; whoever looks meanwhile sees the old one or the new one, whole."""
+        partial = folder.with_name(f".{folder.name}.part")
+        partial.mkdir(parents=True, exist_ok=True)
+        pq.write_table(self._table(), partial / TABLE, compression="zstd")
+        (partial / PAGE).write_text(json.dumps(self._page(), ensure_ascii=False), "utf-8")
+        if folder.exists():
+            for name in (TABLE, PAGE):
+                (partial / name).replace(folder / name)
+            partial.rmdir()
+        else:
+            partial.rename(folder)
+        return folder
+
+    @classmethod
+    def load(cls, folder: Path) -> "Surface":
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        SurfaceError
+            If there is none, or it is not one of ours.
+        """
+        try:
+            page = json.loads((folder / PAGE).read_text("utf-8"))
+            table = pq.read_table(folder / TABLE)
+        except (OSError, ValueError, pa.ArrowException) as error:
+            raise SurfaceError(
+                f"expected a surface in {folder.name}, found none that can be read "
+                f"({type(error).__name__}); make it again with forewarn hotspots"
+            ) from error
+        if page.get("form") != FORM or page.get("rows") != len(table):
+            raise SurfaceError(
+                f"expected a whole surface of form {FORM} in {folder.name}, found another; "
+                "make it again with forewarn hotspots"
+            )
+        return cls._opened(page, table)
+
+    @classmethod
+    def _opened(cls, page: Mapping[str, Any], table: pa.Table) -> "Surface":
+        grid = Grid.from_dict(page["grid"])
+        shifts = Shifts(tuple(page["shifts"]), page["zone"])
+        shape = (len(page["categories"]), len(shifts), len(grid))
+        flat = {name: table[name].to_numpy().reshape(shape) for name in NUMBERS}
+        certified = {name: table[name].to_numpy().reshape(shape)[0] for name in CERTIFIED}
+        shares = {
+            cover: table[f"share_in_top_{cover:g}"].to_numpy().reshape(shape)[0]
+            for cover in page["coverages"]
+        }
+        return cls(
+            grid=grid,
+            shifts=shifts,
+            day=date.fromisoformat(page["day"]),
+            as_of=datetime.fromisoformat(page["as_of"]),
+            categories=tuple(page["categories"]),
+            model=page["model"],
+            **flat,
+            **certified,
+            share_in_top=shares,
+            reasons={
+                tuple(entry["at"]): [(zh, en) for zh, en in entry["said"]]
+                for entry in page["reasons"]
+            },
+        )
+
+    def _chosen(self, numbers: Floats, shift: int, category: str | None) -> Floats:
+        if category is None:
+            # intervals of a sum: the categories' own add up, which is on the safe side
+            return np.asarray(numbers[:, shift].sum(axis=0))
+        if category not in self.categories:
+            raise SurfaceError(
+                f"expected one of {', '.join(self.categories)}, found another category; "
+                "leave it out for all together"
+            )
+        return np.asarray(numbers[self.categories.index(category), shift])
+
+    def _table(self) -> pa.Table:
+        categories = len(self.categories)
+        columns: dict[str, NDArray[Any]] = {name: getattr(self, name).ravel() for name in NUMBERS}
+        for name in CERTIFIED:
+            columns[name] = np.tile(getattr(self, name).ravel(), categories)
+        for cover, share in self.share_in_top.items():
+            columns[f"share_in_top_{cover:g}"] = np.tile(share.ravel(), categories)
+        return pa.table(columns)
+
+    def _page(self) -> dict[str, Any]:
+        return {
+            "form": FORM,
+            "rows": self.expected.size,
+            "day": self.day.isoformat(),
+            "as_of": self.as_of.isoformat(),
+            "model": self.model,
+            "categories": list(self.categories),
+            "shifts": list(self.shifts.starts),
+            "zone": self.shifts.zone,
+            "coverages": list(self.share_in_top),
+            "grid": self.grid.as_dict(),
+            "reasons": [
+                {"at": list(at), "said": [list(pair) for pair in said]}
+                for at, said in self.reasons.items()
+            ],
+        }
