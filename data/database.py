@@ -1,10 +1,11 @@
-"""What PostgreSQL holds of the data layer: the log of live events and the quarantine.
+"""What PostgreSQL holds of the data layer: live events, live incidents and the quarantine.
 
 Tables are declared once, in `metadata`; other layers add theirs to it. The database itself is
 brought up to date by `upgrade`, from the plain DDL under ``data/migrations``.
 """
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from sqlalchemy import (
     Column,
     Connection,
     DateTime,
+    Double,
     Engine,
     Index,
     Integer,
@@ -29,29 +31,37 @@ from sqlalchemy import (
     select,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy.dialects.postgresql import JSONB, Insert, insert
 from sqlalchemy.exc import OperationalError
 
 from data.events import EVENT_TYPES, Event
+from data.incidents import INCIDENT_SCHEMA, Incident
 from data.stores import StoreError
 from data.tables import empty_events, from_events
 
 __all__ = [
     "SERVING",
+    "adding_incidents",
     "connect",
     "event_row",
     "events",
+    "incident_row",
+    "incidents",
     "insert_events",
+    "insert_incidents",
     "last_seq",
     "metadata",
     "quarantine",
     "read_events",
+    "read_incidents",
     "upgrade",
 ]
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 UPGRADE_LOCK = 0x666F7265  # advisory locks, any numbers: "fore"
 SERVING = 0x73657276  # held (shared) by every worker that numbers live events: "serv"
+
+BATCH = 1_000  # rows of one statement: PostgreSQL takes 65,535 values
 
 metadata = MetaData()
 
@@ -71,6 +81,22 @@ events = Table(
     Index("ix_events_known_at", "known_at"),
 )
 """Live events in order of arrival; ``payload`` is the concealed event as its contract dumps it."""
+
+incidents = Table(
+    "incidents",
+    metadata,
+    Column("incident_id", Text, primary_key=True),
+    Column("occurred_at", DateTime(timezone=True), nullable=False),
+    Column("known_at", DateTime(timezone=True), nullable=False),
+    Column("category", Text, nullable=False),
+    Column("lon", Double, nullable=False),
+    Column("lat", Double, nullable=False),
+    Column("origin", Text, nullable=False),
+    Column("precision", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Index("ix_incidents_known_at", "known_at"),
+)
+"""Live incidents: places and times, nobody's name (see `data.incidents`)."""
 
 quarantine = Table(
     "quarantine",
@@ -171,6 +197,42 @@ def read_events(connection: Connection, *, after: int = -1, limit: int = 100_000
     place = table.schema.get_field_index("seq")
     numbers = pa.array([row.seq for row in rows], pa.int64())
     return table.set_column(place, table.schema.field(place), numbers)
+
+
+def incident_row(incident: Incident) -> Mapping[str, Any]:
+    """Row of `incidents` for an incident that has its ``known_at``."""
+    return incident.model_dump(exclude={"version"}) | {
+        "origin": incident.origin.value,
+        "precision": incident.precision.value,
+    }
+
+
+def adding_incidents() -> Insert:
+    """Write rows made by `incident_row`; one that is there already stays as it is."""
+    return insert(incidents).on_conflict_do_nothing(index_elements=["incident_id"])
+
+
+def insert_incidents(connection: Connection, rows: Iterable[Mapping[str, Any]]) -> set[str]:
+    """Add rows made by `incident_row`; the ids of those that were new."""
+    given = list(rows)
+    new: set[str] = set()
+    for start in range(0, len(given), BATCH):
+        statement = adding_incidents().values(given[start : start + BATCH])
+        new |= set(connection.scalars(statement.returning(incidents.c.incident_id)))
+    return new
+
+
+def read_incidents(
+    connection: Connection, before: datetime | None = None, since: datetime | None = None
+) -> pa.Table:
+    """Live incidents known before a moment and not older than another, as `INCIDENT_SCHEMA`."""
+    query = select(*(incidents.c[name] for name in INCIDENT_SCHEMA.names))
+    if before is not None:
+        query = query.where(incidents.c.known_at < before)
+    if since is not None:
+        query = query.where(incidents.c.occurred_at >= since)
+    rows = connection.execute(query.order_by("occurred_at", "incident_id")).mappings()
+    return pa.Table.from_pylist([dict(row) for row in rows], schema=INCIDENT_SCHEMA)
 
 
 def _first_line(error: Exception) -> str:

@@ -32,8 +32,12 @@ class Precision(StrEnum):
 
 
 Category = Annotated[
-    str, StringConstraints(min_length=1, max_length=64, pattern=r"^[\w][\w .:@/&(),-]*$")
+    str,
+    StringConstraints(
+        min_length=1, max_length=64, pattern=r"^[\w][\w .:;,@/&$+#%*'()–·、，：；（）—-]*$"
+    ),
 ]
+"""As cities write them: ``THEFT - PETTY ($950 & UNDER)``, ``盗窃（入室）``."""
 
 
 class Incident(BaseModel):

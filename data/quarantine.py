@@ -4,6 +4,9 @@ A refused record may hold raw numbers anywhere, so it is encrypted with a key de
 pseudonym key (AES-256-GCM, the row's id as associated data) and opened only to be replayed. A
 record that is refused again is the same row, counted.
 
+Events and incidents lie in one table and are told apart by their source: that of an incident
+begins with ``incidents:``. Each kind is listed, counted and replayed by itself.
+
 Not to be confused with `data.problems`, which says what is wrong, nor with `data.intake`, which
 decides it.
 """
@@ -12,12 +15,12 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pydantic_core import from_json, to_json
-from sqlalchemy import Engine, RowMapping, func, select, update
+from sqlalchemy import ColumnElement, Engine, RowMapping, func, select, update
 from sqlalchemy.dialects.postgresql import Insert, insert
 
 from data.database import quarantine
@@ -27,6 +30,7 @@ from data.problems import Problem, RejectedRecord, field_schemas
 from data.pseudonyms import Pseudonymiser
 
 __all__ = [
+    "INCIDENTS",
     "Held",
     "Mend",
     "Quarantine",
@@ -34,14 +38,17 @@ __all__ = [
     "Refused",
     "Replayed",
     "Sealer",
+    "Shelf",
     "as_record",
     "corrected",
     "keeping",
 ]
 
 BATCH = 500
+INCIDENTS = "incidents:"  # how the source of a refused incident begins
 NONCE = 12  # bytes: NIST SP 800-38D, section 8.2.2
 
+Fact = TypeVar("Fact")
 Mend = Callable[[dict[str, Any]], dict[str, Any]]
 """Corrects a record before it is tried again."""
 
@@ -73,7 +80,7 @@ class Held:
 
 @dataclass(frozen=True)
 class Replayed:
-    """What a replay brought: the events that passed, how many were refused again."""
+    """What a replay brought: how many passed, how many were refused again."""
 
     passed: int
     refused: int
@@ -158,7 +165,8 @@ class Sealer:
     ) -> dict[str, Any]:
         """Row of the quarantine table for a refused record: its bytes, or what its JSON said."""
         text = record if isinstance(record, bytes) else as_record(record)
-        name = self.name(text)
+        kind = INCIDENTS.encode() if source.startswith(INCIDENTS) else b""
+        name = self.name(kind + text)
         return {
             "id": name,
             "received_at": received_at or datetime.now(UTC),
@@ -184,25 +192,42 @@ class Sealer:
             ) from error
 
 
-class Quarantine:
-    """Keeps refused records in PostgreSQL.
+class Shelf(Generic[Fact]):
+    """Keeps the refused records of one kind in PostgreSQL.
 
     Parameters
     ----------
     engine
         Of a database that `data.database.upgrade` brought up to date.
-    intake
-        The door: its clock and its key.
+    pseudonymiser
+        Its key seals the records.
+    clock
+        Now, aware.
+    door
+        Takes a record's source and the record; returns the fact, or raises `RejectedRecord`.
+    incidents
+        Whether this is the incidents' part of the quarantine, or the events'.
     """
 
-    def __init__(self, engine: Engine, intake: Intake) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        pseudonymiser: Pseudonymiser,
+        clock: Callable[[], datetime],
+        door: Callable[[str, Any], Fact],
+        *,
+        incidents: bool,
+    ) -> None:
         self._engine = engine
-        self._intake = intake
-        self._seal = Sealer(intake.pseudonymiser)
+        self._seal = Sealer(pseudonymiser)
+        self._clock = clock
+        self._door = door
+        of_incidents = quarantine.c.source.startswith(INCIDENTS, autoescape=True)
+        self._ours: ColumnElement[bool] = of_incidents if incidents else ~of_incidents
 
     def add(self, refused: Iterable[Refused]) -> list[str]:
         """Keep records, in batches; their ids in the order given."""
-        now = self._intake.clock().astimezone(UTC)
+        now = self._clock().astimezone(UTC)
         rows = [
             self._seal.row(one.record, one.problems, source=one.source, received_at=now)
             for one in refused
@@ -216,14 +241,14 @@ class Quarantine:
     def count(self) -> int:
         """How many wait to be replayed."""
         with self._engine.connect() as connection:
-            waiting = select(func.count()).where(quarantine.c.replayed_at.is_(None))
+            waiting = select(func.count()).where(quarantine.c.replayed_at.is_(None), self._ours)
             return connection.scalar(waiting) or 0
 
     def list(self, *, limit: int = 100, replayed: bool = False) -> list[Held]:
         """The oldest records that wait (or those that were replayed), without their content."""
         gone = quarantine.c.replayed_at.is_not(None)
         wanted = select(*(column for column in quarantine.c if column.name != "record"))
-        query = wanted.where(gone if replayed else ~gone).order_by(
+        query = wanted.where(self._ours, gone if replayed else ~gone).order_by(
             quarantine.c.received_at, quarantine.c.id
         )
         with self._engine.connect() as connection:
@@ -231,7 +256,7 @@ class Quarantine:
 
     def replay(
         self,
-        accept: Callable[[Sequence[Event]], None],
+        accept: Callable[[Sequence[Fact]], None],
         *,
         mend: Mend | None = None,
         ids: Sequence[str] | None = None,
@@ -241,8 +266,8 @@ class Quarantine:
         Parameters
         ----------
         accept
-            Takes the events of a batch that passed. Only when it returns are they marked as
-            replayed; whoever takes them must know an ``event_id`` it has seen.
+            Takes the facts of a batch that passed. Only when it returns are they marked as
+            replayed; whoever takes them must know an ``event_id`` (``incident_id``) it has seen.
         mend
             Corrects a record first.
         ids
@@ -250,20 +275,23 @@ class Quarantine:
         """
         passed = refused = 0
         for rows in self._waiting(ids):
-            tried = [self._again(row["id"], row["record"], mend) for row in rows]
-            through = {row["id"]: one for row, one in zip(rows, tried, strict=True)}
-            events = {name: one for name, one in through.items() if not isinstance(one, tuple)}
-            accept(list(events.values()))
-            reasons = {name: one for name, one in through.items() if isinstance(one, tuple)}
-            self._settle(list(events), reasons)
-            passed, refused = passed + len(events), refused + len(reasons)
+            facts: dict[str, Fact] = {}
+            reasons: dict[str, tuple[Problem, ...]] = {}
+            for row in rows:
+                try:
+                    facts[row["id"]] = self._again(row, mend)
+                except RejectedRecord as refusal:
+                    reasons[row["id"]] = refusal.problems
+            accept(list(facts.values()))
+            self._settle(list(facts), reasons)
+            passed, refused = passed + len(facts), refused + len(reasons)
         return Replayed(passed, refused)
 
     def _waiting(self, ids: Sequence[str] | None) -> Iterator[Sequence[RowMapping]]:
         last = ""
         while True:
-            query = select(quarantine.c.id, quarantine.c.record).where(
-                quarantine.c.replayed_at.is_(None), quarantine.c.id > last
+            query = select(quarantine.c.id, quarantine.c.source, quarantine.c.record).where(
+                quarantine.c.replayed_at.is_(None), quarantine.c.id > last, self._ours
             )
             if ids is not None:
                 query = query.where(quarantine.c.id.in_(ids))
@@ -275,15 +303,12 @@ class Quarantine:
             yield rows
             last = rows[-1]["id"]
 
-    def _again(self, name: str, closed: bytes, mend: Mend | None) -> Event | tuple[Problem, ...]:
-        record: Any = self._seal.open(name, closed)
-        try:
-            return self._intake.one(record if mend is None else mend(_read(record)))
-        except RejectedRecord as refusal:
-            return refusal.problems
+    def _again(self, row: RowMapping, mend: Mend | None) -> Fact:
+        record: Any = self._seal.open(row["id"], row["record"])
+        return self._door(row["source"], record if mend is None else mend(_read(record)))
 
     def _settle(self, passed: Sequence[str], refused: Mapping[str, tuple[Problem, ...]]) -> None:
-        now = self._intake.clock().astimezone(UTC)
+        now = self._clock().astimezone(UTC)
         with self._engine.begin() as connection:
             done = update(quarantine).where(quarantine.c.id.in_(passed))
             connection.execute(done.values(replayed_at=now))
@@ -291,6 +316,24 @@ class Quarantine:
                 why = [problem.as_dict() for problem in problems]
                 row = update(quarantine).where(quarantine.c.id == name)
                 connection.execute(row.values(reason=why))
+
+
+class Quarantine(Shelf[Event]):
+    """The refused events.
+
+    Parameters
+    ----------
+    engine
+        Of a database that `data.database.upgrade` brought up to date.
+    intake
+        The door: its clock and its key.
+    """
+
+    def __init__(self, engine: Engine, intake: Intake) -> None:
+        def again(_: str, record: Any) -> Event:
+            return intake.one(record)
+
+        super().__init__(engine, intake.pseudonymiser, intake.clock, again, incidents=False)
 
 
 def keeping() -> Insert:

@@ -1,4 +1,4 @@
-"""Public data brought into our contracts: the Fraud Detection Handbook and the Sichuan lines."""
+"""Public data brought into our contracts: the Handbook, the Sichuan lines, Chicago's incidents."""
 
 import os
 from datetime import timedelta
@@ -12,12 +12,16 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import scipy.sparse as sp
 
+from data.incident_history import in_order
+from data.incident_intake import IncidentIntake
 from data.tables import CODE, EVENT_SCHEMA, TIME
 
-__all__ = ["REPORT_DELAY", "SourceError", "handbook", "real_data_folder", "sichuan"]
+__all__ = ["REPORT_DELAY", "SourceError", "chicago", "handbook", "real_data_folder", "sichuan"]
 
 REPORT_DELAY = timedelta(days=7)  # the Handbook's own delay of feedback
 HANDBOOK = ("TRANSACTION_ID", "TX_DATETIME", "CUSTOMER_ID", "TERMINAL_ID", "TX_AMOUNT", "TX_FRAUD")
+CHICAGO = ("occurred_at", "category", "lat", "lon")
+CHICAGO_ZONE = "America/Chicago"
 
 
 class SourceError(ValueError):
@@ -96,6 +100,40 @@ def sichuan(folder: Path) -> tuple[pd.DataFrame, sp.csr_array]:
     both.setdiag(0)
     both.eliminate_zeros()
     return lines, both
+
+
+def chicago(path: Path) -> pa.Table:
+    """Incidents reported in Chicago in 2016 and 2017, four categories.
+
+    Parameters
+    ----------
+    path
+        ``incidents.parquet``, or the folder that holds it.
+
+    Returns
+    -------
+    pyarrow.Table
+        `INCIDENT_SCHEMA`, sorted by (``occurred_at``, ``incident_id``). The file's clock is
+        Chicago's; each incident is taken as known when it happened, and is named by its content.
+
+    Raises
+    ------
+    SourceError
+        If the file is missing, lacks a column, or holds what is no incident.
+
+    References
+    ----------
+    City of Chicago, Crimes - 2001 to Present (open data portal).
+    """
+    raw = _parquet(Path(path), "incidents.parquet", CHICAGO).select(CHICAGO)
+    door = IncidentIntake(zone=CHICAGO_ZONE, report_delay=timedelta(0))
+    accepted, rejected = door.table(raw, source="chicago")
+    if len(rejected):
+        raise SourceError(
+            f"expected incidents in every row, found {len(rejected)} that are none "
+            f"({rejected.problems[0][0]}); take the file its source describes"
+        )
+    return in_order(accepted)
 
 
 def _transfers(raw: pa.Table) -> pa.Table:
