@@ -36,7 +36,7 @@ __all__ = ["SPREADS", "Column", "Log", "Panel"]
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 SPREADS = (0.0, 0.6, 1.2, 2.4, 4.8)  # standard deviations of the Gaussian around a cell, in cells
-WIDE = (0, 2, 4)  # spreads used for other categories
+WIDE = [0, 2, 4]  # spreads used for other categories
 LASTING = ("all", "fading_20w")  # memories in which single categories are looked at
 SPOT_M = 1.0  # incidents closer than this are at one spot
 FAINT = 0.02  # incidents a week, added to both sides of a ratio so that noise stays small
@@ -79,6 +79,8 @@ class Log:
         Position of the cell, of the category, of the shift; day of the shift since 1970.
     known_us : int64 array of shape (m,)
         When it was learnt, microseconds since 1970.
+    x_m, y_m : float64 arrays of shape (m,)
+        Where it was, metres in the grid's projection.
     spot : int32 array of shape (m,)
         Exact place; incidents at one address share it.
     new_week, new_spot : bool arrays of shape (m,)
@@ -93,6 +95,8 @@ class Log:
     shift: NDArray[np.int16]
     day: NDArray[np.int32]
     known_us: Ints
+    x_m: NDArray[np.float64]
+    y_m: NDArray[np.float64]
     spot: NDArray[np.int32]
     new_week: NDArray[np.bool_]
     new_spot: NDArray[np.bool_]
@@ -117,7 +121,8 @@ class Log:
         day, shift = shifts.of(moments)
         lon, lat = kept["lon"].to_numpy(), kept["lat"].to_numpy()
         cell = grid.place(lon, lat)
-        spot = _spots(*grid.metres(lon, lat))
+        x, y = grid.metres(lon, lat)
+        spot = _spots(x, y)
         known = kept["known_at"].cast(pa.int64()).to_numpy()
         order = np.lexsort((known, day))
         order = order[(cell[order] >= 0) & (category[order] >= 0)]
@@ -131,6 +136,8 @@ class Log:
             shift=shift[order].astype(np.int16),
             day=day.astype(np.int32),
             known_us=known[order],
+            x_m=x[order],
+            y_m=y[order],
             spot=spot.astype(np.int32),
             new_week=_first(category, cell, (day - day[:1].sum()) // WEEK),
             new_spot=_first(category, spot),
@@ -242,16 +249,15 @@ class Panel:
 
     def _around(self, category: int, shift: int, cells: Ints) -> Iterator[Floats]:
         """Rates of all shifts: this category, others, each, and how they lie on spots."""
-        many = len(self.log.shifts) > 1
-        own = self.rates(category)[:, :, cells]
-        if many:
+        shifts = len(self.log.shifts)
+        own = self.rates(category)[WIDE][:, :, cells]
+        everything = self._rates[WIDE][..., cells].sum(axis=1)
+        if shifts > 1:
             yield from own.reshape(-1, len(cells))
-        everything = self._rates[..., cells].sum(axis=1)
-        if many:
-            rest = everything[WIDE, shift] - self.rates(category, shift)[WIDE][:, :, cells]
-            yield from rest.reshape(-1, len(cells)) * len(self.log.shifts)
-        rest = everything.sum(axis=1)[list(WIDE)] - own[list(WIDE)]
-        yield from rest.reshape(-1, len(cells))
+            lasting = [_at(name) for name in LASTING]
+            rest = everything[:, shift] - self.rates(category, shift)[WIDE][:, :, cells]
+            yield from rest[:, lasting].reshape(-1, len(cells)) * shifts
+        yield from (everything.sum(axis=1) - own).reshape(-1, len(cells))
         for other in range(len(self.log.categories)):
             each = self.rates(other)[:, :, cells]
             yield from (each[spread, _at(name)] for name in LASTING for spread in (0, 2))
@@ -286,7 +292,8 @@ class Panel:
         for place in np.ndindex(*out.shape[1:4]):
             plane[rows, columns] = out[(0, *place)]
             for spread, sd in enumerate(SPREADS[1:], 1):
-                out[(spread, *place)] = gaussian_filter(plane, sd, mode="constant")[rows, columns]
+                around = gaussian_filter(plane, sd, mode="constant", truncate=3.0)
+                out[(spread, *place)] = around[rows, columns]
         return out
 
     def _spot_rates(self, rows: Ints) -> Floats:
@@ -330,8 +337,8 @@ def layout(categories: Sequence[str], shifts: int) -> tuple[Column, ...]:
     found += [Column("shift", "shift", "all", 0)]
     found += [Column("own", "shift", memory, spread) for spread in every for memory in memories]
     if shifts > 1:
-        found += [Column("own", "day", memory, spread) for spread in every for memory in memories]
-        found += [Column("others", "shift", memory, at) for at in WIDE for memory in memories]
+        found += [Column("own", "day", memory, spread) for spread in WIDE for memory in memories]
+        found += [Column("others", "shift", memory, at) for at in WIDE for memory in LASTING]
     found += [Column("others", "day", memory, at) for at in WIDE for memory in memories]
     for name in categories:
         found += [Column(name, "day", memory, spread) for memory in LASTING for spread in (0, 2)]

@@ -25,7 +25,7 @@ from features.hotspot import USUAL, Log, Panel, layout
 from models.trees import Recipe, Trees
 from models.usual_rate import UsualRate
 
-__all__ = ["Forecast", "HotspotConfig", "HotspotModel", "Past", "periods"]
+__all__ = ["Forecast", "HotspotConfig", "HotspotModel", "Period", "periods"]
 
 Floats = NDArray[np.float64]
 PRIOR = (0.25, 0.05, 0.1, 0.05, 0.1, 0.1, 0.05, 0.05, 0.05, 0.05, 0.03, 0.02, 0.02, 0.01)
@@ -65,7 +65,7 @@ class HotspotConfig:
     horizon_days: int = 7
     periods: int = 90
     warm_up_days: int = 112
-    top_share: float = 0.25
+    top_share: float = 0.12
     moves: tuple[tuple[float, float], ...] = ((0.5, 0.5),)
     recipe: Recipe = field(
         default_factory=lambda: replace(Recipe().with_params(**RECIPE), rounds=300)
@@ -73,7 +73,7 @@ class HotspotConfig:
 
 
 @dataclass(frozen=True, eq=False)
-class Past:
+class Period:
     """One period that is over: what was known before it, and what came.
 
     Attributes
@@ -136,13 +136,13 @@ class HotspotModel:
 
     @classmethod
     def fit(
-        cls, past: Sequence[Sequence[Past]], config: HotspotConfig | None = None
+        cls, past: Sequence[Sequence[Period]], config: HotspotConfig | None = None
     ) -> "HotspotModel":
         """Learn from periods that are over.
 
         Parameters
         ----------
-        past : sequence of sequences of Past
+        past : sequence of sequences of Period
             The periods of each grid, in order of time; the first grid is the one forecast on.
         """
         config = config or HotspotConfig()
@@ -165,7 +165,7 @@ class HotspotModel:
         total = sum(float(one.counts.sum()) for one in first)
         return bare if total < ENOUGH else replace(bare, trees=bare._grown(past, config))
 
-    def calibrated(self, later: Sequence[Past]) -> "HotspotModel":
+    def calibrated(self, later: Sequence[Period]) -> "HotspotModel":
         """The same model, its level and spread fitted on periods it did not learn from."""
         found = [self.forecast(one.panel).expected for one in later]
         level, shape = np.array(self.level), np.array(self.shape)
@@ -253,7 +253,7 @@ class HotspotModel:
             cells = np.sort(np.argsort(-rate, kind="stable")[:wanted])
             yield category, shift, cells, panel.columns(category, shift, cells, rate[cells])
 
-    def _grown(self, past: Sequence[Sequence[Past]], config: HotspotConfig) -> Trees:
+    def _grown(self, past: Sequence[Sequence[Period]], config: HotspotConfig) -> Trees:
         inputs, counts, starts = [], [], []
         for one in (one for grid in past for one in grid):
             usual = np.stack(
@@ -277,7 +277,7 @@ class HotspotModel:
         return Trees.grow_on(data, config.recipe, [])
 
 
-def _usual_pairs(past: Iterable[Past], category: int) -> Iterator[tuple[Floats, Floats]]:
+def _usual_pairs(past: Iterable[Period], category: int) -> Iterator[tuple[Floats, Floats]]:
     for one in past:
         for shift in range(one.counts.shape[1]):
             yield (
@@ -316,21 +316,25 @@ def _gamma_shape(rate: Floats, count: Floats) -> float:
 assert len(PRIOR) == len(USUAL) + 1  # noqa: S101 - two declarations that must stay in step
 
 
-def periods(log: Log, last_day: int, config: HotspotConfig) -> list[Past]:
+def periods(
+    log: Log, last_day: int, config: HotspotConfig, kept: dict[int, Panel] | None = None
+) -> list[Period]:
     """Past periods that were over before a day, in order of time.
 
     Parameters
     ----------
     last_day : int
         First day of what is to be forecast, since 1970: no period reaches into it.
+    kept : dict of day to Panel, optional
+        Panels made before, of this log; those made now are added.
     """
     starts = [last_day - config.horizon_days * (step + 1) for step in range(config.periods)]
     known = log.shifts.begin(log.shifts.date_of(last_day))
-    return [
-        Past(
-            Panel(log, day, config.horizon_days),
-            log.counts(day, config.horizon_days, known),
-        )
-        for day in reversed(starts)
-        if day - log.first_day >= config.warm_up_days
-    ]
+    panels = kept if kept is not None else {}
+    found = []
+    for day in reversed(starts):
+        if day - log.first_day >= config.warm_up_days:
+            if day not in panels:
+                panels[day] = Panel(log, day, config.horizon_days)
+            found.append(Period(panels[day], log.counts(day, config.horizon_days, known)))
+    return found

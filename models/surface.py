@@ -224,7 +224,7 @@ class Surface:
             **certified,
             share_in_top=shares,
             reasons={
-                tuple(entry["at"]): [(zh, en) for zh, en in entry["said"]]
+                tuple(entry["at"]): tuple((zh, en) for zh, en in entry["said"])
                 for entry in page["reasons"]
             },
         )

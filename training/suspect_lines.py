@@ -5,8 +5,6 @@ lines the judging model did not learn from.
 """
 
 import hashlib
-import secrets
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,13 +20,13 @@ from features.lines import OWN, LineTableError, LineVectors
 from models.card import Card
 from models.line_bundle import LineBundle
 from models.line_reasons import line_norms
-from models.signing import Signer
 from models.suspect_line import LineRecipe, SuspectLineModel, best_threshold
 from models.trees import Floats, Rows
 from training.intervals import Interval, bootstrap
 from training.line_dataset import LineDataset, Places
 from training.line_metrics import g_mean, macro_f1
 from training.metrics import Ranking
+from training.publish import publish
 from training.report import as_metrics, flat
 from training.tracking import Record, Tracking
 
@@ -198,7 +196,7 @@ def train_suspect_lines(
     told("fit", 0.0, "")
     bundle = _bundle(data, judged, raw, training, figures)
     told("track", 0.0, "")
-    path, version = _publish(bundle, settings)
+    path, version = publish(bundle, settings, "lines")
     run_id = _keep(bundle, path, figures, settings)
     told("track", 1.0, version)
     return TrainedLines(path, version, figures, run_id)
@@ -272,20 +270,6 @@ def _fingerprint(data: LineDataset) -> str:
     for part in parts:
         digest.update(np.ascontiguousarray(part).tobytes())
     return digest.hexdigest()
-
-
-def _publish(bundle: LineBundle, settings: Settings) -> tuple[Path, str]:
-    """Sign and write to ``var/lines/<version>``; the same model is written once."""
-    folder = settings.var / "lines"
-    folder.mkdir(parents=True, exist_ok=True)
-    staged = folder / f".{secrets.token_hex(8)}.staged"
-    version = bundle.write(staged, Signer.at(settings.var / "keys" / "bundle.pem"))
-    target = folder / version
-    if target.exists():
-        shutil.rmtree(staged)
-    else:
-        staged.rename(target)
-    return target, version
 
 
 def _keep(bundle: LineBundle, path: Path, figures: dict[str, Interval], settings: Settings) -> str:
