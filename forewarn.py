@@ -5,7 +5,7 @@ import sys
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -14,7 +14,9 @@ from rich.markup import escape
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from data.quarantine import Shelf
     from data.settings import Settings
+    from training.hotspots import HotspotTraining
 
 __all__ = ["app", "main"]
 
@@ -35,6 +37,18 @@ AsOf = Annotated[
     ),
 ]
 PublicData = Annotated[Path | None, typer.Option("--data", help="Folder of the public data sets.")]
+Zone = Annotated[
+    str | None,
+    typer.Option(help="Zone of times without an offset, such as America/Chicago. Default: ours."),
+]
+CellSize = Annotated[float, typer.Option("--cell", help="Side of a cell in metres.")]
+OfIncidents = Annotated[bool, typer.Option("--incidents", help="Incidents, not events.")]
+ShiftStarts = Annotated[
+    str, typer.Option("--shifts", help="Hours at which shifts begin, e.g. 0,8,16; 0: whole days.")
+]
+Country = Annotated[
+    str, typer.Option(help="Whose holidays, ISO 3166 such as CN or US; empty: none.")
+]
 Quick = Annotated[bool, typer.Option("--quick", help="A small version, in under a minute.")]
 
 
@@ -48,6 +62,9 @@ class Experiment(StrEnum):
     EQUALITY = "equality"
     WINDOWS = "windows"
     SIMULATOR = "simulator"
+    CHICAGO = "chicago"
+    RUNAWAY = "runaway"
+    HOTSPOT_SCALE = "hotspot-scale"
 
 
 class Bench(StrEnum):
@@ -92,8 +109,16 @@ def simulate(
     subscribers: Annotated[int, typer.Option(min=1, help="Lines watched.")] = 20_000,
     days: Annotated[int, typer.Option(min=1, help="Length of the history, ending now.")] = 60,
     seed: Annotated[int, typer.Option(help="The same seed gives the same city.")] = 7,
+    places: Annotated[
+        bool, typer.Option("--places", help="Incidents of two years instead of events.")
+    ] = False,
 ) -> None:
     """Fill the history with a simulated city; its truth is kept apart under truth/."""
+    if places:
+        from experiments.patrol_map import lay_incidents
+
+        print(f"{lay_incidents(_settings(), seed=seed):,} simulated incidents")
+        return
     from data.simulator import City, simulate
     from experiments.demo import Steps, lay_history
 
@@ -117,17 +142,128 @@ def intake(
         )
 
 
+@app.command()
+def incidents(
+    files: Annotated[list[Path], typer.Argument(help=".csv, .parquet or .jsonl, any number.")],
+    time: Annotated[str | None, typer.Option(help="Column of the time.")] = None,
+    category: Annotated[str | None, typer.Option(help="Column of the category.")] = None,
+    lat: Annotated[str | None, typer.Option(help="Column of the latitude.")] = None,
+    lon: Annotated[str | None, typer.Option(help="Column of the longitude.")] = None,
+    id: Annotated[str | None, typer.Option(help="Column unique to the incident.")] = None,  # noqa: A002
+    known: Annotated[str | None, typer.Option(help="Column of when it was learnt.")] = None,
+    origin: Annotated[
+        str | None, typer.Option(help="Column that says reported or discovered.")
+    ] = None,
+    day_first: Annotated[
+        bool | None, typer.Option(help="Whether 03/04/2026 is in April. Default: as days tell.")
+    ] = None,
+    report_delay_h: Annotated[
+        float, typer.Option(help="Hours after which incidents are known, if no column says.")
+    ] = 0.0,
+    zone: Zone = None,
+    extent: Annotated[
+        str | None,
+        typer.Option(help="The city: west,south,east,north in degrees, or a GeoJSON file."),
+    ] = None,
+) -> None:
+    """Bring files of incidents in: time, category, lat, lon; the rest goes to the quarantine."""
+    from datetime import timedelta
+
+    from data.incident_files import ColumnMap
+    from data.incident_ingest import ingest_incidents
+    from data.places import Extent
+
+    columns = ColumnMap(
+        time=time,
+        category=category,
+        lat=lat,
+        lon=lon,
+        id=id,
+        known=known,
+        origin=origin,
+        day_first=day_first,
+        report_delay=timedelta(hours=report_delay_h),
+    )
+    limits = Extent.from_text(extent) if extent else None
+    for file in files:
+        taken = ingest_incidents(
+            file, _settings(), columns, zone=zone, extent=limits, progress=_say
+        )
+        print(
+            f"{file.name}: {taken.accepted} accepted, {taken.duplicates} there already, "
+            f"{taken.refused} in quarantine"
+        )
+
+
+@app.command()
+def hotspots(
+    out: Annotated[Path, typer.Option(help="GeoJSON file to write.")] = Path("map.geojson"),
+    as_of: AsOf = None,
+    day: Annotated[
+        datetime | None,
+        typer.Option("--day", formats=["%Y-%m-%d"], help="Day to forecast. Default: of as-of."),
+    ] = None,
+    from_file: Annotated[
+        Path | None, typer.Option("--incidents", help="A file of incidents to take in first.")
+    ] = None,
+    category: Annotated[str | None, typer.Option(help="Only this one. Default: all.")] = None,
+    coverage: Annotated[float, typer.Option(help="Share of the area to show.")] = 0.01,
+    picture: Annotated[
+        Path | None, typer.Option(help="PNG or SVG to draw, one for each shift.")
+    ] = None,
+    lang: Annotated[str, typer.Option(help="Of the picture: zh or en.")] = "zh",
+    cell: CellSize = 250.0,
+    shifts: ShiftStarts = "0,8,16",
+    country: Country = "CN",
+) -> None:
+    """Forecast a day's shifts and write the explained patrol map; trains where no model is."""
+    from experiments.patrol_map import Asked, made_map
+    from experiments.result import print_result
+
+    asked = Asked(
+        as_of=(as_of or datetime.now(UTC)).replace(tzinfo=UTC),
+        out=out,
+        day=day.date() if day else None,
+        incidents=from_file,
+        coverage=coverage,
+        category=category,
+        picture=picture,
+        lang=lang,
+        training=_hotspot_training(cell, shifts, country, 0),
+    )
+    print_result(made_map(asked, _settings(), _say).result())
+
+
+def _hotspot_training(cell: float, shifts: str, country: str, trials: int) -> "HotspotTraining":
+    from training.hotspots import HotspotTraining
+
+    try:
+        starts = tuple(int(hour) for hour in shifts.split(","))
+    except ValueError as error:
+        raise typer.BadParameter("expected hours such as 0,8,16", param_hint="--shifts") from error
+    return HotspotTraining(size_m=cell, starts=starts, country=country, trials=trials)
+
+
 @quarantine.command("list")
 def quarantine_list(
     limit: Annotated[int, typer.Option(help="How many, the oldest first.")] = 20,
+    of_incidents: OfIncidents = False,
 ) -> None:
     """Show what waits, and what is wrong with each record."""
+    from data.incident_ingest import quarantined_incidents
     from data.ingest import quarantined
 
-    with quarantined(_settings()) as kept:
-        held = kept.list(limit=limit)
-        print(f"{kept.count()} waiting")
-    for record in held:
+    if of_incidents:
+        with quarantined_incidents(_settings()) as ingest:
+            _show_waiting(ingest.quarantine, limit)
+    else:
+        with quarantined(_settings()) as kept:
+            _show_waiting(kept, limit)
+
+
+def _show_waiting(kept: "Shelf[Any]", limit: int) -> None:
+    print(f"{kept.count()} waiting")
+    for record in kept.list(limit=limit):
         print(f"{record.id}  {record.received_at:%Y-%m-%d %H:%M}  {record.source}")
         for problem in record.problems:
             print(f"    {problem}")
@@ -143,13 +279,16 @@ def quarantine_replay(
     drop: Annotated[
         list[str] | None, typer.Option(help="Leave this field out of every record first.")
     ] = None,
+    of_incidents: OfIncidents = False,
 ) -> None:
     """Send quarantined records through the door again, corrected if asked."""
+    from data.incident_ingest import replay_incidents
     from data.ingest import replay_quarantine
     from data.quarantine import corrected
 
     mend = corrected(put or (), drop or ()) if put or drop else None
-    done = replay_quarantine(_settings(), mend=mend, ids=ids)
+    again = replay_incidents if of_incidents else replay_quarantine
+    done = again(_settings(), mend=mend, ids=ids)
     print(f"{done.passed} passed, {done.refused} refused again")
 
 
@@ -216,6 +355,32 @@ def train_lines(
     print_result(trained_lines(train_suspect_lines(folder, settings=_settings(), progress=_step)))
 
 
+@train.command("hotspot")
+def train_hotspot(
+    as_of: AsOf = None,
+    trials: Annotated[int, typer.Option(min=0, help="Trials of the search; 0: none.")] = 0,
+    cell: CellSize = 250.0,
+    shifts: ShiftStarts = "0,8,16",
+    country: Country = "CN",
+) -> None:
+    """Train, judge, sign and register a model of places as it could have been trained then."""
+    from data.incident_ingest import read_truth_incidents
+    from experiments.patrol_map import trained_hotspots
+    from experiments.result import print_result
+    from training.hotspots import train_hotspots
+
+    settings = _settings()
+    moment = (as_of or datetime.now(UTC)).replace(tzinfo=UTC)
+    run = train_hotspots(
+        read_truth_incidents(settings, moment),
+        as_of=moment,
+        settings=settings,
+        training=_hotspot_training(cell, shifts, country, trials),
+        progress=_step,
+    )
+    print_result(trained_hotspots(run))
+
+
 @app.command()
 def schema() -> None:
     """Print the JSON Schema of every event."""
@@ -276,7 +441,7 @@ def _run(name: str, quick: bool, data: Path | None = None) -> None:
 
     from experiments.result import print_result
 
-    module = import_module(f"experiments.{name}")
+    module = import_module(f"experiments.{name.replace('-', '_')}")
     print_result(module.run(quick=quick, real_data=data, progress=_say))
 
 

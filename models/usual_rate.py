@@ -68,7 +68,7 @@ class UsualRate:
 
     def of(self, category: int, columns: Floats) -> Floats:
         """Usual rate, shape (n,), above 0."""
-        return np.maximum(columns @ self.weights[category], LEAST)
+        return np.asarray(np.maximum(columns @ self.weights[category], LEAST))
 
 
 def _fit(pairs: list[tuple[Floats, Floats]], start: Floats, prior_incidents: float) -> Floats:

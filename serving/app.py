@@ -12,7 +12,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from serving import metrics, openapi
+from serving.asking import from_body, from_query
 from serving.contracts import Health
+from serving.geojson import MEDIA_TYPE as GEOJSON
+from serving.hotspot_contracts import CellQuestion, MapQuestion
+from serving.hotspots import Hotspots, matches
+from serving.incidents import IncidentDesk
+from serving.plan_contracts import PlanRequest
+from serving.planner import Planner
 from serving.problems import Problem, answer
 from serving.reading import as_batch, as_event, as_many, as_report
 from serving.scorer import Scorer
@@ -82,6 +89,34 @@ async def _decision(request: Request) -> Response:
     return _reply(record.model_dump_json())
 
 
+async def _hotspots(request: Request) -> Response:
+    desk: Hotspots = request.app.state.hotspots
+    drawn = await desk.map(from_query(MapQuestion, request.query_params))
+    # whoever keeps a map asks each time whether it still holds
+    headers = {"ETag": drawn.tag, "Cache-Control": "private, no-cache"}
+    if matches(drawn.tag, request.headers.get("if-none-match")):
+        return Response(status_code=304, headers=headers)
+    return Response(drawn.body, media_type=GEOJSON, headers=headers)
+
+
+async def _explanation(request: Request) -> Response:
+    desk: Hotspots = request.app.state.hotspots
+    question = from_query(CellQuestion, request.query_params)
+    found = await desk.explanation(request.path_params["cell"], question)
+    return _reply(found.model_dump_json())
+
+
+async def _patrol_plans(request: Request) -> Response:
+    planner: Planner = request.app.state.planner
+    return _reply(await planner.plan(from_body(PlanRequest, await request.body())))
+
+
+async def _incidents(request: Request) -> Response:
+    desk: IncidentDesk = request.app.state.incidents
+    receipt = await desk.take_in(as_many(await request.body()))
+    return _reply(receipt.model_dump_json(), 202)
+
+
 async def _model(request: Request) -> Response:
     return _reply(_scorer(request).model().model_dump_json())
 
@@ -114,9 +149,11 @@ def _told(handler: Handler) -> Handler:
 
 
 def create() -> Starlette:
-    """The application; whoever mounts it sets ``app.state.scorer`` before the first request."""
+    """The application; whoever mounts it gives its state what `Opened` holds, before a request."""
     gets: Mapping[str, Handler] = {
         "/v1/decisions/{event_id:path}": _decision,
+        "/v1/hotspots": _hotspots,
+        "/v1/hotspots/{cell}/explanation": _explanation,
         "/v1/model": _model,
         "/v1/health": _health,
         "/v1/ready": _ready,
@@ -124,7 +161,12 @@ def create() -> Starlette:
         "/v1/openapi.json": _openapi,
         "/docs.json": _openapi,  # where BentoML's own page looks: it shall show the right one
     }
-    posts: Mapping[str, Handler] = {"/v1/events": _events, "/v1/reports": _reports}
+    posts: Mapping[str, Handler] = {
+        "/v1/events": _events,
+        "/v1/reports": _reports,
+        "/v1/incidents": _incidents,
+        "/v1/patrol-plans": _patrol_plans,
+    }
     routes = [
         *(Route(path, _told(handler), methods=["GET"]) for path, handler in gets.items()),
         *(Route(path, _told(handler), methods=["POST"]) for path, handler in posts.items()),

@@ -71,6 +71,8 @@ class Refused:
         why = {
             "invalid-event": f"the contract does not hold for: {fields}",
             "event-id-taken": "the event_id is that of a recorded event with other content",
+            "incident-id-taken": "the incident_id is that of a recorded incident with other "
+            "content",
         }
         return Problem(
             self.kind,

@@ -44,22 +44,34 @@ class Limits:
         Largest body on the paths of `large`.
     read_s, answer_s : float
         Seconds until the body must have arrived, and until the answer must have begun.
+    slow_s : float
+        The same on the paths of `slow`.
     at_once : int
         Requests in hand in one worker; the next one is told to come back.
     large : frozenset of str
-        Paths that take many events at once.
+        Paths that take many records at once.
+    slow : frozenset of str
+        Paths whose answer is searched for, in a process of its own.
     """
 
     body_bytes: int = 64 * 1024
     large_bytes: int = 2 * 1024 * 1024
     read_s: float = 5.0
     answer_s: float = 10.0
+    slow_s: float = 18.0
     at_once: int = 256
-    large: frozenset[str] = frozenset({"/v1/fraud/score_batch", "/v1/events"})
+    large: frozenset[str] = frozenset(
+        {"/v1/fraud/score_batch", "/v1/events", "/v1/incidents", "/v1/patrol-plans"}
+    )
+    slow: frozenset[str] = frozenset({"/v1/patrol-plans"})
 
     def body_limit(self, path: str) -> int:
         """Bytes a body may have on this path."""
         return self.large_bytes if path in self.large else self.body_bytes
+
+    def answer_limit(self, path: str) -> float:
+        """Seconds until an answer must have begun on this path."""
+        return self.slow_s if path in self.slow else self.answer_s
 
 
 @dataclass
@@ -86,7 +98,9 @@ class _Answer:
             self.replaced = of_status(self.status, headers)
             return
         self.started = True
-        await self.send({**message, "headers": [*headers, *_FIXED_HEADERS]})
+        own = {name for name, _ in headers}
+        fixed = [(name, value) for name, value in _FIXED_HEADERS if name not in own]
+        await self.send({**message, "headers": [*headers, *fixed]})
 
 
 class Border:
@@ -116,16 +130,17 @@ class Border:
             metrics.request(scope["path"], out.status, time.perf_counter() - began)
 
     async def _guarded(self, scope: Scope, receive: Receive, out: _Answer) -> None:
+        limit = self.limits.answer_limit(scope["path"])
         try:
             self._room(scope)
             replay = await self._body(scope, receive)
-            async with asyncio.timeout(self.limits.answer_s):
+            async with asyncio.timeout(limit):
                 await self.app(scope, replay, out)
             problem = out.replaced
         except Problem as found:
             problem = found
         except TimeoutError:
-            problem = Problem("timeout", f"no answer within {self.limits.answer_s:g} s")
+            problem = Problem("timeout", f"no answer within {limit:g} s")
         except Exception:  # noqa: BLE001 - the last border: a clear answer whatever happens
             _LOG.exception("unexpected error on %s", metrics.route(scope["path"]))
             problem = Problem("internal")

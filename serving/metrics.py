@@ -20,13 +20,19 @@ ROUTES = (
     "/v1/fraud/score_batch",
     "/v1/events",
     "/v1/reports",
+    "/v1/hotspots",
+    "/v1/patrol-plans",
+    "/v1/incidents",
     "/v1/model",
     "/v1/health",
     "/v1/ready",
     "/v1/openapi.json",
     "/metrics",
 )
-_DECISIONS = "/v1/decisions/"
+_FAMILIES = {
+    "/v1/decisions/": "/v1/decisions/{event_id}",
+    "/v1/hotspots/": "/v1/hotspots/{cell}/explanation",
+}
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
@@ -77,7 +83,7 @@ def route(path: str) -> str:
     """
     if path in ROUTES:
         return path
-    return "/v1/decisions/{event_id}" if path.startswith(_DECISIONS) else "other"
+    return next((name for head, name in _FAMILIES.items() if path.startswith(head)), "other")
 
 
 def request(path: str, status: int, seconds: float) -> None:

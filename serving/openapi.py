@@ -8,7 +8,9 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from data.events import AppActivity, Call, FraudReport, Lead, Sms, Transfer
-from serving import contracts
+from data.incidents import Incident
+from serving import contracts, hotspot_contracts, plan_contracts
+from serving.geojson import MEDIA_TYPE as GEOJSON
 from serving.limits import Limits
 from serving.problems import CATALOGUE, MEDIA_TYPE
 
@@ -23,6 +25,7 @@ _EVENTS: Mapping[str, type[BaseModel]] = {
     "lead": Lead,
     "report": FraudReport,
 }
+_ASKED: tuple[type[BaseModel], ...] = (*_EVENTS.values(), Incident, plan_contracts.PlanRequest)
 _ANSWERS: tuple[type[BaseModel], ...] = (
     contracts.Decision,
     contracts.BatchBody,
@@ -33,6 +36,10 @@ _ANSWERS: tuple[type[BaseModel], ...] = (
     contracts.Health,
     contracts.Readiness,
     contracts.ProblemDetails,
+    hotspot_contracts.HotspotMap,
+    hotspot_contracts.Explanation,
+    hotspot_contracts.IncidentReceipt,
+    plan_contracts.PatrolPlan,
 )
 _EXAMPLE: Mapping[str, Any] = {
     "kind": "call",
@@ -43,6 +50,20 @@ _EXAMPLE: Mapping[str, Any] = {
     "direction": "incoming",
     "duration_s": 1260,
     "foreign": True,
+}
+_INCIDENT: Mapping[str, Any] = {
+    "incident_id": "110-20260301-000017",
+    "occurred_at": "2026-03-01T10:15:00+08:00",
+    "category": "theft",
+    "lon": 106.551,
+    "lat": 29.563,
+}
+_PLAN: Mapping[str, Any] = {
+    "date": "2026-03-02",
+    "shift": "16-24",
+    "stations": [{"name": "解放碑派出所", "lon": 106.577, "lat": 29.559, "units": 2}],
+    "stop_minutes": 15,
+    "quick_response_points": [{"name": "较场口", "lon": 106.571, "lat": 29.554}],
 }
 _POST_ERRORS = (
     "malformed-json",
@@ -167,6 +188,94 @@ def _intake() -> dict[str, Any]:
     return {"/v1/events": {"post": events}, "/v1/reports": {"post": reports}}
 
 
+def _query(model: type[BaseModel]) -> list[dict[str, Any]]:
+    """A question's fields as query parameters."""
+    schema = model.model_json_schema(ref_template=_REF)
+    return [
+        {
+            "name": name,
+            "in": "query",
+            "required": False,
+            "description": field.get("description", ""),
+            "schema": _plain(field),
+        }
+        for name, field in schema["properties"].items()
+    ]
+
+
+def _plain(field: Mapping[str, Any]) -> dict[str, Any]:
+    """A field's schema; in a query, absent is how nothing is said."""
+    (chosen,) = [one for one in field.get("anyOf", [field]) if one.get("type") != "null"]
+    found = {name: value for name, value in chosen.items() if name not in {"title", "description"}}
+    return found if field.get("default") is None else {**found, "default": field["default"]}
+
+
+def _places() -> dict[str, Any]:
+    hotspots = _operation(
+        "hotspots",
+        "The cells at the top of a shift's list, from the stored map of that day",
+        {
+            "200": {
+                "description": "GeoJSON; the ETag names these bytes",
+                "headers": {"ETag": {"schema": {"type": "string"}}},
+                "content": {GEOJSON: {"schema": _ref("HotspotMap")}},
+            },
+            "304": {"description": "the ETag in If-None-Match still holds"},
+        },
+        "no-map",
+        "invalid-parameter",
+        "map-too-large",
+        parameters=_query(hotspot_contracts.MapQuestion),
+    )
+    cell = {
+        "name": "cell",
+        "in": "path",
+        "required": True,
+        "description": "name of the cell, as on the map",
+        "schema": {"type": "string", "minLength": 1, "maxLength": 32},
+        "example": "250:-19:-17",
+    }
+    explanation = _operation(
+        "explanation",
+        "Why a cell is where it is on a shift's list",
+        _ok("Explanation"),
+        "not-found",
+        "no-map",
+        "invalid-parameter",
+        parameters=[cell, *_query(hotspot_contracts.CellQuestion)],
+    )
+    plans = _operation(
+        "patrol_plans",
+        "Which cells a shift's units visit, in what order, for how long; nothing is stored",
+        _ok("PatrolPlan"),
+        *(name for name in _POST_ERRORS if name != "invalid-event"),
+        "no-map",
+        "invalid-parameter",
+        "no-plan",
+        **_body(_ref("PlanRequest"), example=dict(_PLAN)),
+    )
+    return {
+        "/v1/hotspots": {"get": hotspots},
+        "/v1/hotspots/{cell}/explanation": {"get": explanation},
+        "/v1/patrol-plans": {"post": plans},
+        "/v1/incidents": {"post": _incidents()},
+    }
+
+
+def _incidents() -> dict[str, Any]:
+    one = _ref("Incident")
+    most = hotspot_contracts.MAX_INCIDENTS
+    many = {"oneOf": [one, {"type": "array", "items": one, "minItems": 1, "maxItems": most}]}
+    return _operation(
+        "incidents",
+        f"Take in one incident or a list of up to {most}; a person has no place in one",
+        _ok("IncidentReceipt", "recorded; refused records are in quarantine", 202),
+        *_POST_ERRORS,
+        "incident-id-taken",
+        **_body(many, example=dict(_INCIDENT)),
+    )
+
+
 def _reading() -> dict[str, Any]:
     event_id = {
         "name": "event_id",
@@ -197,7 +306,7 @@ def _reading() -> dict[str, Any]:
 
 def _schemas() -> dict[str, Any]:
     taken: list[tuple[type[BaseModel], JsonSchemaMode]] = [
-        (model, "validation") for model in _EVENTS.values()
+        (model, "validation") for model in _ASKED
     ]
     given: list[tuple[type[BaseModel], JsonSchemaMode]] = [
         (model, "serialization") for model in _ANSWERS
@@ -231,6 +340,6 @@ def document() -> dict[str, Any]:
             ),
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        "paths": {**_scoring(), **_intake(), **_reading()},
+        "paths": {**_scoring(), **_intake(), **_places(), **_reading()},
         "components": {"schemas": _schemas()},
     }

@@ -1,9 +1,11 @@
-"""From settings to a scorer: stores reached and up to date, the bundle verified and open."""
+"""From settings to what answers: stores reached and up to date, the bundle verified and open."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
+
+from starlette.datastructures import State as AppState
 
 from data.database import upgrade
 from data.intake import Intake
@@ -14,18 +16,44 @@ from data.stores import open_database, open_valkey
 from features import FRAUD_FEATURES
 from serving.decisions import Ledger
 from serving.door import Door
+from serving.hotspots import Hotspots
+from serving.incidents import IncidentDesk
 from serving.judge import Judge
+from serving.maps import Maps
+from serving.planner import Planner
 from serving.recovery import recover
 from serving.scorer import Scorer
 from serving.shelf import Shelf
 from serving.state import State
 
-__all__ = ["opened"]
+__all__ = ["Opened", "opened"]
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What answers the requests of a worker."""
+
+    scorer: Scorer
+    hotspots: Hotspots
+    planner: Planner
+    incidents: IncidentDesk
+
+    def hand_to(self, state: AppState) -> None:
+        """Let an application's handlers find each by its name."""
+        for each in fields(self):
+            setattr(state, each.name, getattr(self, each.name))
+
+    async def close(self) -> None:
+        """Finish what was begun."""
+        await self.planner.close()
+        self.hotspots.close()
+        await self.incidents.close()
+        await self.scorer.close()
 
 
 @asynccontextmanager
-async def opened(settings: Settings) -> AsyncIterator[Scorer]:
-    """A scorer for the length of a block.
+async def opened(settings: Settings) -> AsyncIterator[Opened]:
+    """A worker's parts for the length of a block.
 
     It brings the database and feature state up to date itself, so that a worker that BentoML
     started without our supervisor is right as well; where that was done, it costs nothing.
@@ -40,17 +68,22 @@ async def opened(settings: Settings) -> AsyncIterator[Scorer]:
     with open_database(settings) as database, open_valkey(settings) as valkey:
         settings = replace(settings, database_url=database, valkey_url=valkey)
         await asyncio.to_thread(_brought_up_to_date, settings)
-        scorer = _scorer(settings, database, valkey)
-        await scorer.open()
+        parts = _parts(settings, _scorer(settings, database, valkey))
+        await parts.scorer.open()
         try:
-            yield scorer
+            yield parts
         finally:
-            await scorer.close()
+            await parts.close()
 
 
 def _brought_up_to_date(settings: Settings) -> None:
     upgrade(settings.database_url or "")
     recover(settings, progress=lambda _step, _share: None)
+
+
+def _parts(settings: Settings, scorer: Scorer) -> Opened:
+    maps = Maps.of(settings)
+    return Opened(scorer, Hotspots(maps), Planner(maps), IncidentDesk(settings))
 
 
 def _scorer(settings: Settings, database: str, valkey: str) -> Scorer:

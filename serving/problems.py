@@ -44,11 +44,23 @@ _KINDS = (
     Kind("malformed-json", 400, "The body is not JSON", "send one JSON document in UTF-8"),
     Kind("bad-request", 400, "The request cannot be read", "see /v1/openapi.json"),
     Kind("not-found", 404, "There is nothing here", "see /v1/openapi.json for the paths"),
+    Kind(
+        "no-map",
+        404,
+        "There is no risk map of this day",
+        "make it with forewarn hotspots --as-of, or ask for another date",
+    ),
     Kind("method-not-allowed", 405, "This path does not take this method", "see the Allow header"),
     Kind("request-timeout", 408, "The body did not arrive in time", "send it again, at once"),
     Kind("conflict", 409, "The record stands against this request", "read the detail"),
     Kind(
         "event-id-taken", 409, "Another event has this event_id", "send it under an id of its own"
+    ),
+    Kind(
+        "incident-id-taken",
+        409,
+        "Another incident has this incident_id",
+        "send it under an id of its own",
     ),
     Kind("body-too-large", 413, "The body is too large", "send fewer events a request"),
     Kind(
@@ -56,6 +68,10 @@ _KINDS = (
     ),
     Kind("invalid-event", 422, "The record breaks its contract", "mend the fields named"),
     Kind("invalid-parameter", 422, "A parameter breaks its contract", "mend the parameter named"),
+    Kind(
+        "map-too-large", 422, "The map has too many cells for one answer", "ask for less coverage"
+    ),
+    Kind("no-plan", 422, "No unit could carry out such a plan", "mend what the detail names"),
     Kind("internal", 500, "An error of ours", "nothing you sent was acknowledged: send it again"),
     Kind("busy", 503, "Too many requests at once", "send it again after Retry-After seconds"),
     Kind("unavailable", 503, "A store is away", "send it again after Retry-After seconds"),

@@ -24,7 +24,7 @@ from serving.judge import Judge, Seen
 from serving.problems import Problem
 from serving.state import State, StateAway
 
-__all__ = ["LOG", "STATE", "Scorer"]
+__all__ = ["LOG", "STATE", "Scorer", "log_at_hand"]
 
 _LOG = logging.getLogger("forewarn.serving")
 _RETRY_S = 2
@@ -132,7 +132,7 @@ class Scorer:
         """
         row = None
         if _EVENT_ID.fullmatch(event_id):
-            with _log_at_hand():
+            with log_at_hand():
                 row = await self.ledger.record_of(event_id)
         if row is None:
             raise Problem("not-found", "no decision with this event_id")
@@ -165,7 +165,7 @@ class Scorer:
         """Outcomes in order: refused, recorded before, or decided now."""
         found, known = await self._let_in(records, scored=True)
         passed = [one for one in found if isinstance(one, Passed)]
-        with _log_at_hand():
+        with log_at_hand():
             outcomes = await self._recorded(known)
             fresh = _first([one for one in passed if one.name not in outcomes])
             outcomes |= await self._decide(fresh, explain=explain)
@@ -176,7 +176,7 @@ class Scorer:
     ) -> tuple[list[Passed | Refused], Mapping[str, Told]]:
         """Records through the door, and what was told before of those that pass."""
         found = [self.door.one(record, scored=scored) for record in records]
-        with _log_at_hand():
+        with log_at_hand():
             known = await self.ledger.known([one.name for one in found if isinstance(one, Passed)])
             found = self._told_apart(found, known)
             await self._keep_refused(found)
@@ -265,7 +265,7 @@ class Scorer:
     async def _remember(self, passed: Sequence[Passed]) -> bool:
         """Show events to feature state and record them; True when they must wait."""
         fresh = [one.event for one in _first(passed)]
-        with _log_at_hand():
+        with log_at_hand():
             try:
                 seen = await self.state.observe(fresh, scored=False)
             except StateAway as error:
@@ -354,7 +354,7 @@ def _item(index: int, outcome: Outcome) -> contracts.BatchItem:
 
 
 @contextmanager
-def _log_at_hand() -> Iterator[None]:
+def log_at_hand() -> Iterator[None]:
     """Without the log nothing can be acknowledged: say so, and when to come back."""
     try:
         yield

@@ -66,8 +66,9 @@ class Forewarn:
         """Connect to the stores and load the model bundle."""
         scrub.install()
         self._held = AsyncExitStack()
-        self.scorer = await self._held.enter_async_context(opened(Settings.from_environment()))
-        _APP.state.scorer = self.scorer
+        parts = await self._held.enter_async_context(opened(Settings.from_environment()))
+        self.scorer = parts.scorer
+        parts.hand_to(_APP.state)
         # pauses of 100-350 ms come from collecting what was imported: set it aside
         gc.collect()
         gc.freeze()

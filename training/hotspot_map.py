@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from itertools import cycle
+from itertools import cycle, product
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -46,7 +46,8 @@ LEAST_M = 2_000.0  # width of a map with a single cell
 LATIN = "DejaVu Sans"  # comes with matplotlib
 CHINESE = ("Noto Sans CJK SC", "Noto Sans CJK JP")
 CITY, GREY, HATCH = "#ececec", "#d0d0d0", "#6f6f6f"
-ROUTES = ("#0b3c8c", "#00796b", "#5e35b1", "#212121")
+COLOURS = ("#0b3c8c", "#00796b", "#6a1b9a", "#212121")
+ROUTES = tuple(product(("-", (0, (4, 1.5))), COLOURS))  # eight that can be told apart
 HEAT = LinearSegmentedColormap.from_list(
     "heat", mpl.colormaps["YlOrBr"](np.linspace(0.3, 1.0, 256))
 )
@@ -278,16 +279,16 @@ class _Sheet:
     def plan(self, plan: Plan) -> None:
         """Stations and the way of each unit, its stops numbered."""
         x, y = self.grid.centres_m()
-        for beat, colour in zip(plan.beats, cycle(ROUTES), strict=False):
+        for beat, (line, colour) in zip(plan.beats, cycle(ROUTES), strict=False):
             home = np.concatenate(self.grid.metres([beat.station.lon], [beat.station.lat]))
             stops = [np.array([x[stop.cell], y[stop.cell]]) for stop in beat.stops]
             way = np.array([home, *stops, *([home] if beat.returns and stops else [])])
             self.points.append(way)
-            self.axes.plot(*way.T, color=colour, lw=1.4, alpha=0.85, zorder=4)
+            self.axes.plot(*way.T, color=colour, ls=line, lw=1.2, alpha=0.85, zorder=4)
             self.axes.plot(*home, marker="^", ms=9, color="white", mec="black", zorder=6)
             for number, stop in enumerate(stops, start=1):
                 self._number(stop, number, colour)
-            self._key(beat, colour)
+            self._key(beat, line, colour)
         self.keys.append(
             Line2D([], [], ls="", marker="^", ms=8, color="white", mec="black",
                    label=self.write(self.words["station"]))
@@ -297,18 +298,18 @@ class _Sheet:
         self.axes.annotate(
             str(number),
             xy=(float(place[0]), float(place[1])),
-            fontsize=6,
+            fontsize=5,
             color="white",
             ha="center",
             va="center",
             zorder=5,
-            bbox={"boxstyle": "circle,pad=0.15", "fc": colour, "ec": "white", "lw": 0.5},
+            bbox={"boxstyle": "circle,pad=0.1", "fc": colour, "ec": "white", "lw": 0.5},
         )
 
-    def _key(self, beat: Beat, colour: str) -> None:
+    def _key(self, beat: Beat, line: Any, colour: str) -> None:
         words = self.words["route"].format(unit=beat.unit, stops=len(beat.stops))
         if beat.unit <= SHOWN_UNITS:
-            self.keys.append(Line2D([], [], color=colour, lw=1.6, label=self.write(words)))
+            self.keys.append(Line2D([], [], color=colour, ls=line, lw=1.4, label=self.write(words)))
 
     def frame(self, shown: Ints) -> None:
         """Cut the sheet around what is shown; scale bar and north."""
@@ -346,7 +347,7 @@ class _Sheet:
         self.figure.legend(
             handles=self.keys,
             loc="outside lower center",
-            ncols=2,
+            ncols=2 if len(self.keys) < 5 else 3,
             fontsize=8,
             title=self.write(self.words["note"]),
             title_fontsize=8,

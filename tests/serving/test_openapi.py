@@ -30,7 +30,11 @@ KEPT = (
     content_type_conformance,
     response_schema_conformance,
 )
-TAKE_MANY = {"POST /v1/fraud/score_batch", "POST /v1/events"}  # refuse record by record
+TAKE_MANY = {
+    "POST /v1/fraud/score_batch",
+    "POST /v1/events",
+    "POST /v1/incidents",
+}  # refuse record by record
 HOW = settings(
     max_examples=8,
     deadline=None,

@@ -1,0 +1,234 @@
+"""From incidents to an explained patrol map: what `forewarn train hotspot` and `hotspots` do."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from data.incident_files import ColumnMap
+from data.incident_ingest import incident_history, ingest_incidents, read_truth_incidents
+from data.settings import Settings
+from data.simulator.incident_process import happen
+from data.simulator.places import PlacesCity
+from experiments.result import Result
+from models.hotspot_bundle import HotspotBundle
+from models.sealed import MANIFEST
+from models.signing import PublicKey
+from models.surface import Surface
+from serving.hotspots import geojson
+from serving.map_of_day import MapOfDay
+from training.hotspot_map import draw_map
+from training.hotspots import HotspotError, HotspotTraining, TrainedHotspots, train_hotspots
+from training.surfaces import make_surface
+
+__all__ = ["Asked", "Mapped", "lay_incidents", "made_map", "published_hotspots", "trained_hotspots"]
+
+Progress = Callable[[str, float], None]
+SHOWN = 0.01  # coverage at which the printed table says whether a cell is stable
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What map is asked for.
+
+    Parameters
+    ----------
+    as_of : datetime
+        Aware; only what was known before is looked at.
+    day : date, optional
+        By default the day in which `as_of` falls.
+    incidents : Path, optional
+        A file to take in first.
+    columns : ColumnMap, optional
+        Which of its columns is which.
+    coverage : float
+        Share of the area that the file shows.
+    category : str, optional
+        By default all together.
+    out : Path
+        GeoJSON file to write.
+    picture : Path, optional
+        PNG or SVG to draw of each shift; the shift is added to its name.
+    training : HotspotTraining
+        Used where no model was published.
+    """
+
+    as_of: datetime
+    out: Path
+    day: date | None = None
+    incidents: Path | None = None
+    columns: ColumnMap | None = None
+    coverage: float = 0.01
+    category: str | None = None
+    picture: Path | None = None
+    lang: str = "zh"
+    training: HotspotTraining = field(default_factory=HotspotTraining)
+
+
+@dataclass(frozen=True, eq=False)
+class Mapped:
+    """What was made."""
+
+    surface: Surface
+    folder: Path
+    files: tuple[Path, ...]
+    cells: int
+
+    def result(self) -> Result:
+        """For people: the five likeliest cells of each shift, with the first reason."""
+        rows = [row for shift in range(len(self.surface.shifts)) for row in self._likeliest(shift)]
+        return Result(
+            f"reported incidents expected on {self.surface.day}, as of {self.surface.as_of:%F %R}",
+            ("shift", "cell", "expected [interval]", "x usual", "rank on moved grids", "stable"),
+            rows,
+            {
+                "day": self.surface.day.isoformat(),
+                "model": self.surface.model,
+                "cells": self.cells,
+                "files": [str(file) for file in self.files],
+                "surface": str(self.folder),
+            },
+            tuple(f"written: {file}" for file in self.files),
+        )
+
+    def _likeliest(self, shift: int) -> Iterator[tuple[str, ...]]:
+        layer, names = self.surface.layer(shift), self.surface.grid.names()
+        stable = layer.stable(SHOWN)
+        for cell in layer.order[:5].tolist():
+            low, expected, high = (one[cell] for one in (layer.low, layer.expected, layer.high))
+            yield (
+                self.surface.shifts.names[shift],
+                names[cell],
+                f"{expected:.2f} [{low:.2f}, {high:.2f}]",
+                f"{expected / layer.usual[cell]:.2f}",
+                f"{layer.rank_low[cell]}-{layer.rank_high[cell]}",
+                "yes" if stable[cell] else "no: grey",
+            )
+
+
+def made_map(asked: Asked, settings: Settings, progress: Progress) -> Mapped:
+    """Take a file in, train where no model is there, forecast, store and write the map.
+
+    Raises
+    ------
+    TableError, HotspotError, SurfaceError, BundleError
+        If the file cannot be read, there are too few incidents, or the day is out of reach.
+    """
+    if asked.incidents is not None:
+        taken = ingest_incidents(asked.incidents, settings, asked.columns, progress=progress)
+        progress(
+            f"{taken.accepted:,} incidents accepted, {taken.duplicates:,} there already, "
+            f"{taken.refused:,} in quarantine",
+            0.1,
+        )
+    table = read_truth_incidents(settings, asked.as_of)
+    bundle = published_hotspots(settings)
+    if bundle is None:
+        progress("no hotspot model published: training one", 0.1)
+        _train(table, asked, settings, progress)
+        bundle = published_hotspots(settings)
+    if bundle is None:
+        raise HotspotError("expected a published hotspot model, found none; train one")
+    day = asked.day or _day_of(bundle, asked.as_of)
+    surface = make_surface(bundle, table, day, asked.as_of, progress=progress)
+    folder = surface.save(settings.var / "hotspots" / day.isoformat())
+    files, cells = _written(surface, asked)
+    return Mapped(surface, folder, tuple(files), cells)
+
+
+def lay_incidents(settings: Settings, *, seed: int = 7, ends: date | None = None) -> int:
+    """Fill the incident history with two simulated years; how many incidents were new."""
+    last = ends or datetime.now(UTC).date()
+    city = PlacesCity(seed=seed, first_day=last - timedelta(days=PlacesCity.days))
+    return incident_history(settings).append(happen(city).table())
+
+
+def published_hotspots(settings: Settings) -> HotspotBundle | None:
+    """The hotspot model published last, verified; None where there is none.
+
+    Raises
+    ------
+    BundleError
+        If it was changed.
+    """
+    folder = settings.var / "hotspot-models"
+    found = [path.parent for path in folder.glob(f"[!.]*/{MANIFEST}")]
+    if not found:
+        return None
+    newest = max(found, key=lambda bundle: (bundle.stat().st_mtime_ns, bundle.name))
+    key = PublicKey.from_file(settings.var / "keys" / "bundle.pub")
+    return HotspotBundle.load(newest, key)
+
+
+def trained_hotspots(run: TrainedHotspots) -> Result:
+    """Lay out the figures of a hotspot model."""
+    return Result(
+        title=f"hotspot model {run.version[:12]}, judged on the last weeks before as_of",
+        columns=("figure", "value [95 % interval over weeks]"),
+        rows=[(name, str(interval)) for name, interval in run.figures.items()],
+        figures={
+            "version": run.version,
+            "bundle": str(run.bundle),
+            "run_id": run.run_id,
+            **{name: interval.as_dict()["value"] for name, interval in run.figures.items()},
+        },
+        notes=(f"bundle {run.bundle}",),
+    )
+
+
+def _train(table: pa.Table, asked: Asked, settings: Settings, progress: Progress) -> None:
+    train_hotspots(
+        table,
+        as_of=asked.as_of,
+        settings=settings,
+        training=asked.training,
+        progress=lambda step, share, note: progress(f"{step} {note}", 0.1 + 0.5 * share),
+    )
+
+
+def _day_of(bundle: HotspotBundle, as_of: datetime) -> date:
+    day, _ = bundle.shifts.of(pd.DatetimeIndex([as_of.astimezone(UTC)]))
+    return bundle.shifts.date_of(int(day[0]))
+
+
+def _written(surface: Surface, asked: Asked) -> tuple[list[Path], int]:
+    """One GeoJSON of all shifts, reasons included, and pictures if asked for."""
+    features: list[dict[str, Any]] = []
+    page: dict[str, Any] = {}
+    for shift in range(len(surface.shifts)):
+        page = geojson(MapOfDay(surface, ()), shift, asked.category, asked.coverage)
+        for feature in page["features"]:
+            cell = surface.position(feature["properties"]["cell"])
+            feature["properties"]["shift"] = surface.shifts.names[shift]
+            feature["properties"]["why"] = _why(surface, shift, cell, asked.category)
+            features.append(feature)
+    asked.out.parent.mkdir(parents=True, exist_ok=True)
+    whole = {**page, "shift": list(surface.shifts.names), "features": features}
+    asked.out.write_text(json.dumps(whole, ensure_ascii=False, default=str), "utf-8")
+    files = [asked.out]
+    if asked.picture is not None:
+        for shift, name in enumerate(surface.shifts.names):
+            path = asked.picture.with_stem(f"{asked.picture.stem}-{name}")
+            draw_map(
+                surface,
+                shift,
+                path,
+                category=asked.category,
+                coverage=asked.coverage,
+                lang=asked.lang,
+            )
+            files.append(path)
+    return files, len(features)
+
+
+def _why(surface: Surface, shift: int, cell: int, category: str | None) -> dict[str, list[str]]:
+    """Sentences on a cell; without a category, on the one of which most is expected there."""
+    expected = surface.expected[:, shift, cell]
+    kind = int(expected.argmax()) if category is None else surface.categories.index(category)
+    said = surface.reasons.get((kind, shift, cell), ())
+    return {"zh": [zh for zh, _ in said], "en": [en for _, en in said]}
