@@ -37,6 +37,7 @@ from data.pseudonyms import Pseudonymiser
 from data.settings import Settings
 from data.simulator import City, Simulation, live, simulate
 from experiments.alert import alert_card, alert_line
+from experiments.patrol_map import map_of_today
 from experiments.result import Result
 from serving.recovery import recover
 from serving.server import Place, Running, require_free, running, stores
@@ -206,6 +207,8 @@ def demonstration(settings: Settings, demo: Demo, console: Console) -> Iterator[
         with steps.step("live stream to the first explained alert"):
             alert = _first_alert(answers)
         console.print(alert_card(alert))
+        with steps.step("patrol map of a simulated city") as told:
+            map_of_today(service.settings, told)
         yield Shown(alert, answers, service, bundle, steps.seconds)
 
 
@@ -352,6 +355,7 @@ def _tell_addresses(shown: Shown, console: Console) -> None:
         f"  the API and its description   {url}/",
         f"  the model's card              {url}/v1/model",
         f"  this decision, recomputed     {url}/v1/decisions/{shown.alert['event_id']}",
+        f"  today's patrol map, GeoJSON   {url}/v1/hotspots?coverage=0.05",
         f"  metrics                       {url}/metrics",
         f"  the model bundle              {shown.bundle}",
         "",

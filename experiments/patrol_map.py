@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from data.settings import Settings
 from data.simulator.incident_process import happen
 from data.simulator.places import PlacesCity
 from experiments.result import Result
+from models.hotspot import HotspotConfig
 from models.hotspot_bundle import HotspotBundle
 from models.sealed import MANIFEST
 from models.signing import PublicKey
@@ -26,9 +27,18 @@ from training.hotspot_map import draw_map
 from training.hotspots import HotspotError, HotspotTraining, TrainedHotspots, train_hotspots
 from training.surfaces import make_surface
 
-__all__ = ["Asked", "Mapped", "lay_incidents", "made_map", "published_hotspots", "trained_hotspots"]
+__all__ = [
+    "Asked",
+    "Mapped",
+    "lay_incidents",
+    "made_map",
+    "map_of_today",
+    "published_hotspots",
+    "trained_hotspots",
+]
 
 Progress = Callable[[str, float], None]
+SHARES = ("area_share", "expected_share")
 SHOWN = 0.01  # coverage at which the printed table says whether a cell is stable
 
 
@@ -141,11 +151,29 @@ def made_map(asked: Asked, settings: Settings, progress: Progress) -> Mapped:
     return Mapped(surface, folder, tuple(files), cells)
 
 
-def lay_incidents(settings: Settings, *, seed: int = 7, ends: date | None = None) -> int:
-    """Fill the incident history with two simulated years; how many incidents were new."""
-    last = ends or datetime.now(UTC).date()
-    city = PlacesCity(seed=seed, first_day=last - timedelta(days=PlacesCity.days))
-    return incident_history(settings).append(happen(city).table())
+def lay_incidents(settings: Settings, city: PlacesCity | None = None, *, seed: int = 7) -> int:
+    """Fill the incident history with a simulated city's that ends today; how many were new.
+
+    Parameters
+    ----------
+    city : PlacesCity, optional
+        Its first day is not looked at. By default two years of 100 square kilometres.
+    """
+    city = city or PlacesCity(seed=seed)
+    begins = datetime.now(UTC).date() - timedelta(days=city.days)
+    return incident_history(settings).append(happen(replace(city, first_day=begins)).table())
+
+
+def map_of_today(settings: Settings, told: Progress) -> Surface:
+    """Forecast today's shifts of a small simulated city, for a demonstration."""
+    told("simulated incidents", 0.0)
+    lay_incidents(settings, PlacesCity(cells=500, days=400, incidents_per_day=60))
+    config = replace(HotspotConfig(), periods=26, moves=())
+    quick = replace(config, recipe=replace(config.recipe, rounds=40))
+    out = settings.var / "hotspots" / "today.geojson"
+    training = HotspotTraining(held_out=4, config=quick)
+    asked = Asked(as_of=datetime.now(UTC), out=out, coverage=0.05, training=training)
+    return made_map(asked, settings, told).surface
 
 
 def published_hotspots(settings: Settings) -> HotspotBundle | None:
@@ -200,15 +228,17 @@ def _written(surface: Surface, asked: Asked) -> tuple[list[Path], int]:
     """One GeoJSON of all shifts, reasons included, and pictures if asked for."""
     features: list[dict[str, Any]] = []
     page: dict[str, Any] = {}
+    shifts: list[dict[str, Any]] = []
     for shift in range(len(surface.shifts)):
         page = geojson(MapOfDay(surface, ()), shift, asked.category, asked.coverage)
+        shifts.append(page.pop("shift") | {share: page.pop(share) for share in SHARES})
         for feature in page["features"]:
             cell = surface.position(feature["properties"]["cell"])
             feature["properties"]["shift"] = surface.shifts.names[shift]
             feature["properties"]["why"] = _why(surface, shift, cell, asked.category)
             features.append(feature)
     asked.out.parent.mkdir(parents=True, exist_ok=True)
-    whole = {**page, "shift": list(surface.shifts.names), "features": features}
+    whole = {**page, "shifts": shifts, "features": features}
     asked.out.write_text(json.dumps(whole, ensure_ascii=False, default=str), "utf-8")
     files = [asked.out]
     if asked.picture is not None:
