@@ -18,6 +18,7 @@ from data.simulator.places import PlacesCity
 from experiments.result import Result
 from models.hotspot import HotspotConfig
 from models.hotspot_bundle import HotspotBundle
+from models.reporting import RankBands, rank_bands
 from models.sealed import MANIFEST
 from models.signing import PublicKey
 from models.surface import Surface
@@ -231,11 +232,17 @@ def _written(surface: Surface, asked: Asked) -> tuple[list[Path], int]:
     shifts: list[dict[str, Any]] = []
     for shift in range(len(surface.shifts)):
         page = geojson(MapOfDay(surface, ()), shift, asked.category, asked.coverage)
+        layer = surface.layer(shift, asked.category)
+        bands = rank_bands(layer.expected, coverage=asked.coverage)
         shifts.append(page.pop("shift") | {share: page.pop(share) for share in SHARES})
         for feature in page["features"]:
             cell = surface.position(feature["properties"]["cell"])
             feature["properties"]["shift"] = surface.shifts.names[shift]
-            feature["properties"]["why"] = _why(surface, shift, cell, asked.category)
+            feature["properties"]["rank_if_reporting_differs"] = [
+                int(bands.best[cell]),
+                int(bands.worst[cell]),
+            ]
+            feature["properties"]["why"] = _why(surface, shift, cell, asked.category, bands)
             features.append(feature)
     asked.out.parent.mkdir(parents=True, exist_ok=True)
     whole = {**page, "shifts": shifts, "features": features}
@@ -256,9 +263,11 @@ def _written(surface: Surface, asked: Asked) -> tuple[list[Path], int]:
     return files, len(features)
 
 
-def _why(surface: Surface, shift: int, cell: int, category: str | None) -> dict[str, list[str]]:
+def _why(
+    surface: Surface, shift: int, cell: int, category: str | None, bands: RankBands
+) -> dict[str, list[str]]:
     """Sentences on a cell; without a category, on the one of which most is expected there."""
     expected = surface.expected[:, shift, cell]
     kind = int(expected.argmax()) if category is None else surface.categories.index(category)
-    said = surface.reasons.get((kind, shift, cell), ())
+    said = (*surface.reasons.get((kind, shift, cell), ()), bands.said(cell))
     return {"zh": [zh for zh, _ in said], "en": [en for _, en in said]}

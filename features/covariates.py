@@ -90,7 +90,7 @@ def _is_number(kind: pa.DataType) -> bool:
 
 
 def _numbers(table: pa.Table, name: str) -> NDArray[np.float64]:
-    return np.nan_to_num(table[name].to_numpy().astype(np.float64))
+    return np.asarray(np.nan_to_num(table[name].to_numpy().astype(np.float64)))
 
 
 def _around(sums: Floats, grid: Grid) -> Floats:

@@ -91,16 +91,18 @@ class Grid:
         Raises
         ------
         GridError
-            If there is no point.
+            If no point lies on Earth.
         """
         x, y = np.asarray(lon, np.float64), np.asarray(lat, np.float64)
         usable = np.isfinite(x) & np.isfinite(y)
         if not usable.any():
             raise GridError("expected at least one place, found none; bring incidents first")
         x, y = x[usable], y[usable]
-        middle = centre or (round(float(np.median(x)), 1), round(float(np.median(y)), 1))
-        empty = cls(middle, size_m, offset_m=offset_m, rotation_deg=rotation_deg)
-        return replace(empty, cells=np.unique(empty._codes(x, y)))
+        empty = cls(centre or _middle(x, y), size_m, offset_m=offset_m, rotation_deg=rotation_deg)
+        codes = np.unique(empty._codes(x, y))
+        if codes[-1] < 0:
+            raise GridError("expected degrees on Earth, found none; is lon swapped with lat?")
+        return replace(empty, cells=codes[codes >= 0])
 
     def moved(
         self, lon: ArrayLike, lat: ArrayLike, offset_m: tuple[float, float], rotation_deg: float = 0
@@ -173,6 +175,10 @@ class Grid:
             for column, row in zip(self.columns.tolist(), self.rows.tolist(), strict=True)
         ]
 
+    def name(self, position: int) -> str:
+        """Name of one cell."""
+        return f"{self.size_m:g}:{self.columns[position]}:{self.rows[position]}"
+
     def as_dict(self) -> dict[str, Any]:
         """The grid for JSON."""
         return {
@@ -236,6 +242,14 @@ class Grid:
         lon, lat = self.centre
         own = f"+proj=laea +lat_0={lat} +lon_0={lon} +datum=WGS84 +units=m"
         return Transformer.from_crs("EPSG:4326", own, always_xy=True)
+
+
+def _middle(lon: Floats, lat: Floats) -> tuple[float, float]:
+    """Median of places; a city on the date line has its middle there, not across the Earth."""
+    if np.ptp(lon) > 180:
+        lon = lon % 360
+    east = round(float(np.median(lon)), 1)
+    return (east - 360 if east > 180 else east), round(float(np.median(lat)), 1)
 
 
 def _code(columns: Ints, rows: Ints) -> Ints:

@@ -27,11 +27,11 @@ from scipy.ndimage import gaussian_filter
 
 from data.incidents import Origin
 from features.grid import Grid
-from features.hotspot_kernels import add_up, largest_at_one_spot
+from features.hotspot_kernels import add_up, spread_of_incidents
 from features.memories import MEMORIES, Memory
 from features.shifts import Shifts
 
-__all__ = ["SPREADS", "Column", "Log", "Panel"]
+__all__ = ["SPREADS", "Column", "Log", "Panel", "reported"]
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -83,8 +83,6 @@ class Log:
         Where it was, metres in the grid's projection.
     spot : int32 array of shape (m,)
         Exact place; incidents at one address share it.
-    new_week, new_spot : bool arrays of shape (m,)
-        First of its category in that cell and week; first of its category at that spot.
     """
 
     grid: Grid
@@ -98,8 +96,6 @@ class Log:
     x_m: NDArray[np.float64]
     y_m: NDArray[np.float64]
     spot: NDArray[np.int32]
-    new_week: NDArray[np.bool_]
-    new_spot: NDArray[np.bool_]
 
     @classmethod
     def of(
@@ -112,7 +108,7 @@ class Log:
         categories : sequence of str, optional
             By default those of the table, the most frequent first.
         """
-        kept = table.filter(pc.equal(table["origin"].cast(pa.string()), Origin.REPORTED.value))
+        kept = reported(table)
         name = kept["category"].cast(pa.string())
         categories = tuple(categories) if categories is not None else by_frequency(name)
         code = pc.index_in(name, pa.array(categories, pa.string())).fill_null(-1)
@@ -139,8 +135,6 @@ class Log:
             x_m=x[order],
             y_m=y[order],
             spot=spot.astype(np.int32),
-            new_week=_first(category, cell, (day - day[:1].sum()) // WEEK),
-            new_spot=_first(category, spot),
         )
 
     def __len__(self) -> int:
@@ -199,7 +193,8 @@ class Panel:
     ) -> None:
         self.log, self.day, self.horizon_days = log, day, horizon_days
         rows = log.before(day, known_before)
-        self.history_days = max(day - log.first_day, 1)
+        # of what was known then: a report of older days that came later must not stretch it
+        self.history_days = max(day - int(log.day[rows].min(initial=day)), 1)
         self._faint = FAINT * horizon_days / WEEK / len(log.shifts)
         self._rates = self._spread(self._summed(rows))
         self._spots = self._spot_rates(rows)
@@ -299,16 +294,12 @@ class Panel:
     def _spot_rates(self, rows: Ints) -> Floats:
         """How a category's incidents lie on spots and weeks, shape (3, categories, cells)."""
         log = self.log
-        cells, categories = len(log.grid), len(log.categories)
-        largest = np.zeros((categories, cells), np.float32)
-        cell, category, spot = log.cell[rows], log.category[rows], log.spot[rows]
-        largest_at_one_spot(spot, category, cell, int(log.spot.max(initial=-1)) + 1, largest)
-        at = category.astype(np.int64) * cells + cell
-        weeks = np.bincount(at[log.new_week[rows]], minlength=categories * cells)
-        spots = np.bincount(at[log.new_spot[rows]], minlength=categories * cells)
+        found = np.zeros((3, len(log.categories), len(log.grid)), np.float32)
+        week = ((log.day[rows] - self.day + self.history_days) // WEEK).astype(np.int32)
+        spots = int(log.spot.max(initial=-1)) + 1
+        spread_of_incidents(log.spot[rows], log.category[rows], log.cell[rows], week, spots, found)
         per_period = self.horizon_days / self.history_days
-        found = np.stack([largest, weeks.reshape(-1, cells), spots.reshape(-1, cells)])
-        return (found * per_period).astype(np.float32)
+        return (found.astype(np.float64) * per_period).astype(np.float32)
 
 
 USUAL: tuple[tuple[str, str, int], ...] = (
@@ -346,6 +337,11 @@ def layout(categories: Sequence[str], shifts: int) -> tuple[Column, ...]:
     return tuple(found)
 
 
+def reported(table: pa.Table) -> pa.Table:
+    """Incidents that citizens reported: what patrols discovered shapes no map, nor its area."""
+    return table.filter(pc.equal(table["origin"].cast(pa.string()), Origin.REPORTED.value))
+
+
 def by_frequency(category: pa.ChunkedArray) -> tuple[str, ...]:
     """Names in a column, the most frequent first, equals in order of the alphabet."""
     counted = [(-pair["counts"], pair["values"]) for pair in pc.value_counts(category).to_pylist()]
@@ -366,15 +362,3 @@ def _spots(x: NDArray[np.float64], y: NDArray[np.float64]) -> Ints:
     both = np.stack([np.rint(x / SPOT_M), np.rint(y / SPOT_M)], 1).astype(np.int64)
     _, spot = np.unique(both, axis=0, return_inverse=True)
     return spot.reshape(-1)
-
-
-def _first(*keys: NDArray[np.integer]) -> NDArray[np.bool_]:
-    """Which rows are the first of their keys."""
-    order = np.lexsort(keys[::-1])
-    changed = np.zeros(len(order), bool)
-    changed[:1] = True
-    for key in keys:
-        changed[1:] |= np.diff(key[order]) != 0
-    first = np.zeros(len(order), bool)
-    first[order[changed]] = True
-    return first

@@ -4,7 +4,7 @@ import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["add_up", "largest_at_one_spot"]
+__all__ = ["add_up", "spread_of_incidents"]
 
 
 @nb.njit(cache=True, nogil=True)
@@ -36,28 +36,37 @@ def add_up(
 
 
 @nb.njit(cache=True, nogil=True)
-def largest_at_one_spot(
+def spread_of_incidents(
     spot: NDArray[np.int32],
     category: NDArray[np.int16],
     cell: NDArray[np.int32],
+    week: NDArray[np.int32],
     spots: int,
-    largest: NDArray[np.float32],
+    found: NDArray[np.float32],
 ) -> None:
-    """Find the most incidents of a category that one exact spot of each cell saw.
+    """Count how a category's incidents lie on spots and weeks in each cell.
 
     Parameters
     ----------
-    spot, category, cell : arrays of shape (m,)
+    spot, category, cell, week : arrays of shape (m,)
+        In order of time; weeks count from 0.
     spots : int
         How many distinct spots there are.
-    largest : array of float32, shape (categories, cells)
-        Overwritten where a cell holds a larger one.
+    found : array of float32, shape (3, categories, cells)
+        Zeros; becomes the most incidents at one exact spot, weeks with any, different spots.
     """
-    count = np.zeros((largest.shape[0], spots), np.int32)
+    count = np.zeros((found.shape[1], spots), np.int32)
+    latest = np.full(found.shape[1:], -1, np.int32)
     for row in range(len(spot)):
         place = cell[row]
         if place < 0:
             continue
         kind = category[row]
         count[kind, spot[row]] += 1
-        largest[kind, place] = max(largest[kind, place], np.float32(count[kind, spot[row]]))
+        here = count[kind, spot[row]]
+        found[0, kind, place] = max(found[0, kind, place], np.float32(here))
+        if latest[kind, place] != week[row]:
+            latest[kind, place] = week[row]
+            found[1, kind, place] += 1
+        if here == 1:
+            found[2, kind, place] += 1

@@ -207,13 +207,20 @@ class HotspotModel:
         return low, high
 
     def contributions(self, panel: Panel, category: int, shift: int, cells: Any) -> Floats:
-        """What each column added to the log of the rate, and last the base, shape (n, p + 1)."""
+        """What each column added to the log of the rate, and last the base, shape (n, p + 1).
+
+        Zero where trees adjust nothing.
+        """
         at = np.asarray(cells, np.int64)
-        width = len(layout(self.categories, self.shifts))
+        found = np.zeros((len(at), len(layout(self.categories, self.shifts)) + 1))
         if self.trees is None:
-            return np.zeros((len(at), width + 1))
-        usual = self._usual(panel, category, shift)[at]
-        return self.trees.contributions(panel.columns(category, shift, at, usual).astype(float))
+            return found
+        usual = self._usual(panel, category, shift)
+        adjusted = np.isin(at, self._likeliest(usual))
+        some = at[adjusted]
+        X = panel.columns(category, shift, some, usual[some])
+        found[adjusted] = self.trees.contributions(X.astype(float))
+        return found
 
     def to_texts(self) -> dict[str, str]:
         """The model as texts by file name."""
@@ -252,11 +259,14 @@ class HotspotModel:
         self, panel: Panel, usual: Floats
     ) -> Iterator[tuple[int, int, NDArray[np.int64], NDArray[np.float32]]]:
         """The trees' input of the likeliest cells, by category and shift."""
-        wanted = max(1, round(self.top_share * usual.shape[2]))
         for category, shift in np.ndindex(*usual.shape[:2]):
             rate = usual[category, shift]
-            cells = np.sort(np.argsort(-rate, kind="stable")[:wanted])
+            cells = self._likeliest(rate)
             yield category, shift, cells, panel.columns(category, shift, cells, rate[cells])
+
+    def _likeliest(self, rate: Floats) -> NDArray[np.int64]:
+        wanted = max(1, round(self.top_share * len(rate)))
+        return np.sort(np.argsort(-rate, kind="stable")[:wanted])
 
     def _grown(self, past: Sequence[Sequence[Period]], config: HotspotConfig) -> Trees:
         inputs, counts, starts = [], [], []

@@ -4,6 +4,7 @@ A surface is computed once and kept as two files, a Parquet table and a JSON pag
 it needs no incidents and no model.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,7 +24,8 @@ __all__ = ["Layer", "Surface", "SurfaceError"]
 
 Floats = NDArray[np.float64]
 TABLE, PAGE = "surface.parquet", "surface.json"
-FORM = "forewarn-surface/1"
+FORM = "forewarn-surface/2"  # 2: the page holds the digest of its table
+TRIES = 3  # while somebody is replacing the files
 NUMBERS = ("expected", "low", "high", "usual")
 CERTIFIED = ("rank_low", "rank_high")
 
@@ -160,7 +162,7 @@ class Surface:
         if len(found) != 1 or size != f"{self.grid.size_m:g}":
             raise SurfaceError(
                 "expected the name of a cell of this map, such as "
-                f"{self.grid.names()[0]!r}, found another; take it from the map"
+                f"{self.grid.name(0)!r}, found another; take it from the map"
             )
         return int(found[0])
 
@@ -169,7 +171,8 @@ class Surface:
         partial = folder.with_name(f".{folder.name}.part")
         partial.mkdir(parents=True, exist_ok=True)
         pq.write_table(self._table(), partial / TABLE, compression="zstd")
-        (partial / PAGE).write_text(json.dumps(self._page(), ensure_ascii=False), "utf-8")
+        page = {**self._page(), "table": _digest(partial / TABLE)}
+        (partial / PAGE).write_text(json.dumps(page, ensure_ascii=False), "utf-8")
         if folder.exists():
             for name in (TABLE, PAGE):
                 (partial / name).replace(folder / name)
@@ -188,19 +191,18 @@ class Surface:
             If there is none, or it is not one of ours.
         """
         try:
-            page = json.loads((folder / PAGE).read_text("utf-8"))
-            table = pq.read_table(folder / TABLE)
-        except (OSError, ValueError, pa.ArrowException) as error:
+            page = _whole(folder)
+            if page is not None:
+                return cls._opened(page, pq.read_table(folder / TABLE))
+        except (OSError, LookupError, TypeError, ValueError, pa.ArrowException) as error:
             raise SurfaceError(
                 f"expected a surface in {folder.name}, found none that can be read "
                 f"({type(error).__name__}); make it again with forewarn hotspots"
             ) from error
-        if page.get("form") != FORM or page.get("rows") != len(table):
-            raise SurfaceError(
-                f"expected a whole surface of form {FORM} in {folder.name}, found another; "
-                "make it again with forewarn hotspots"
-            )
-        return cls._opened(page, table)
+        raise SurfaceError(
+            f"expected a whole surface of form {FORM} in {folder.name}, found another; "
+            "make it again with forewarn hotspots"
+        )
 
     @classmethod
     def _opened(cls, page: Mapping[str, Any], table: pa.Table) -> "Surface":
@@ -266,3 +268,19 @@ class Surface:
                 for at, said in self.reasons.items()
             ],
         }
+
+
+def _whole(folder: Path) -> Mapping[str, Any] | None:
+    """The page, if the table beside it is its own: of two files one may have been replaced."""
+    for _ in range(TRIES):
+        page = json.loads((folder / PAGE).read_text("utf-8"))
+        if not isinstance(page, dict) or page.get("form") != FORM:
+            return None
+        if page.get("table") == _digest(folder / TABLE):
+            return page
+    return None
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

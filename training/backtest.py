@@ -13,7 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from features.grid import Grid
-from features.hotspot import Log, Panel
+from features.hotspot import Log, Panel, reported
 from features.incident_points import Past
 from features.shifts import Shifts
 from models.hotspot import HotspotConfig, HotspotModel, periods
@@ -101,6 +101,7 @@ class Week:
 
 def moved_logs(table: pa.Table, test: Backtest) -> list[Log]:
     """Lay each of the test's grids over a table of incidents."""
+    table = reported(table)
     lon, lat = table["lon"].to_numpy(), table["lat"].to_numpy()
     base = Grid.over(lon, lat, test.size_m)
     grids = [

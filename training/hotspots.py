@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from data.settings import Settings
 from features.calendar_days import Calendar
 from features.grid import Grid
-from features.hotspot import Log
+from features.hotspot import Log, reported
 from features.shifts import Shifts
 from models.card import Card
 from models.day_profile import DayProfile
@@ -135,7 +135,8 @@ def fit_hotspots(
     """
     training, told = training or HotspotTraining(), progress or (lambda _step, _share, _note: None)
     told("grid", 0.0, "")
-    known = table.filter(pc.less(table["known_at"], pa.scalar(as_of, table["known_at"].type)))
+    known = reported(table)
+    known = known.filter(pc.less(known["known_at"], pa.scalar(as_of, known["known_at"].type)))
     shifts = Shifts(training.starts, zone)
     _check(known, shifts)
     logs = _logs(known, shifts, training)

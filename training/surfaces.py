@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from features.grid import Grid
-from features.hotspot import Log, Panel
+from features.hotspot import Log, Panel, reported
 from features.shifts import Shifts
 from models.hotspot import Forecast, HotspotModel
 from models.hotspot_bundle import HotspotBundle
@@ -72,7 +72,8 @@ def make_surface(
         If the day lies too far ahead or behind, or no incident is known.
     """
     options, told = options or SurfaceOptions(), progress or (lambda _sentence, _share: None)
-    known = table.filter(pc.less(table["known_at"], pa.scalar(as_of, table["known_at"].type)))
+    known = reported(table)
+    known = known.filter(pc.less(known["known_at"], pa.scalar(as_of, known["known_at"].type)))
     start = _start(bundle, day, as_of)
     lon, lat = known["lon"].to_numpy(), known["lat"].to_numpy()
     if not len(lon):
