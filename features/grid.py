@@ -94,14 +94,12 @@ class Grid:
             If no point lies on Earth.
         """
         x, y = np.asarray(lon, np.float64), np.asarray(lat, np.float64)
-        usable = np.isfinite(x) & np.isfinite(y)
+        usable = np.isfinite(x) & (np.abs(y) <= 90)
         if not usable.any():
-            raise GridError("expected at least one place, found none; bring incidents first")
+            raise GridError("expected at least one place on Earth, found none; bring incidents")
         x, y = x[usable], y[usable]
         empty = cls(centre or _middle(x, y), size_m, offset_m=offset_m, rotation_deg=rotation_deg)
         codes = np.unique(empty._codes(x, y))
-        if codes[-1] < 0:
-            raise GridError("expected degrees on Earth, found none; is lon swapped with lat?")
         return replace(empty, cells=codes[codes >= 0])
 
     def moved(
@@ -210,8 +208,8 @@ class Grid:
 
     def _codes(self, lon: Floats, lat: Floats) -> Ints:
         x, y = self.metres(lon, lat)
-        u, v = self._turned(x, y)
         with np.errstate(invalid="ignore"):
+            u, v = self._turned(x, y)
             columns, rows = np.floor(u / self.size_m), np.floor(v / self.size_m)
         far = ~((np.abs(columns) < SPAN) & (np.abs(rows) < SPAN))
         codes = _code(

@@ -204,6 +204,14 @@ class Panel:
         own = self._rates[:, category]
         return own.sum(axis=1) if shift is None else own[:, shift]
 
+    def means(self) -> NDArray[np.float64]:
+        """Mean of a period since records began, shape (categories, shifts, cells), above 0.
+
+        Half an incident is added (Jeffreys' prior): no record is no promise of none.
+        """
+        per_period = self.horizon_days / self.history_days
+        return np.asarray(self._rates[0, :, :, _at("all")] + 0.5 * per_period, np.float64)
+
     def usual(self, category: int, shift: int) -> NDArray[np.float64]:
         """Columns of the usual rate, shape (cells, `USUAL`), all rates of the coming period."""
         own, day = self.rates(category, shift), self.rates(category) / len(self.log.shifts)

@@ -12,9 +12,10 @@ Mining 11 (2018): learning on many grids, for the top of the list.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from datetime import datetime
+from typing import Any, overload
 
 import lightgbm as lgb
 import numpy as np
@@ -22,10 +23,10 @@ from numpy.typing import NDArray
 from scipy.stats import gamma
 
 from features.hotspot import USUAL, Log, Panel, layout
-from models.trees import Recipe, Trees
+from models.trees import ModelError, Recipe, Trees
 from models.usual_rate import UsualRate
 
-__all__ = ["Forecast", "HotspotConfig", "HotspotModel", "Period", "periods"]
+__all__ = ["Forecast", "HotspotConfig", "HotspotModel", "Period", "Periods", "periods"]
 
 Floats = NDArray[np.float64]
 PRIOR = (0.25, 0.05, 0.1, 0.05, 0.1, 0.1, 0.05, 0.05, 0.05, 0.05, 0.03, 0.02, 0.02, 0.01)
@@ -61,6 +62,8 @@ class HotspotConfig:
         History before the first of them.
     top_share : float
         Share of the cells whose rate the trees adjust, the likeliest ones.
+    most_cells : int
+        Of a category and shift in one period, at most so many cells are learnt from.
     moves : sequence of (float, float)
         Further grids to learn on, moved by these shares of a cell.
     recipe : Recipe
@@ -71,6 +74,7 @@ class HotspotConfig:
     periods: int = 90
     warm_up_days: int = 112
     top_share: float = 0.1
+    most_cells: int = 4_000
     moves: tuple[tuple[float, float], ...] = ((0.5, 0.5),)
     recipe: Recipe = field(
         default_factory=lambda: replace(Recipe().with_params(**RECIPE), rounds=300)
@@ -92,6 +96,53 @@ class Period:
     counts: NDArray[np.float32]
 
 
+class Periods(Sequence[Period]):
+    """Past periods in order of time, made when looked at: a big city's do not fit in memory.
+
+    Parameters
+    ----------
+    log : Log
+    days : sequence of int
+        First day of each, since 1970.
+    horizon_days : int
+    known_before : datetime
+        Of what came, only what was learnt before.
+    kept : dict of day to Panel, optional
+        Panels made before, of this log; those made now are added. By default none is kept.
+    """
+
+    def __init__(
+        self,
+        log: Log,
+        days: Sequence[int],
+        horizon_days: int,
+        known_before: datetime,
+        kept: dict[int, Panel] | None = None,
+    ) -> None:
+        self.log, self.days, self.horizon_days = log, list(days), horizon_days
+        self._known_before, self._kept = known_before, kept
+
+    def __len__(self) -> int:
+        return len(self.days)
+
+    @overload
+    def __getitem__(self, at: int) -> Period: ...
+    @overload
+    def __getitem__(self, at: slice) -> "Periods": ...
+    def __getitem__(self, at: int | slice) -> "Period | Periods":
+        """One period, or some."""
+        if isinstance(at, slice):
+            chosen = self.days[at]
+            return Periods(self.log, chosen, self.horizon_days, self._known_before, self._kept)
+        day = self.days[at]
+        counts = self.log.counts(day, self.horizon_days, self._known_before)
+        if self._kept is None:
+            return Period(Panel(self.log, day, self.horizon_days), counts)
+        if day not in self._kept:
+            self._kept[day] = Panel(self.log, day, self.horizon_days)
+        return Period(self._kept[day], counts)
+
+
 @dataclass(frozen=True, eq=False)
 class Forecast:
     """Expected incidents of a period, each with its interval.
@@ -101,13 +152,16 @@ class Forecast:
     expected, low, high : float64 arrays, shape (categories, shifts, cells)
         The interval holds the place's rate nine times in ten, given how far rates were off.
     usual : float64 array of the same shape
-        What the past alone promises.
+        Mean of so long a period since records began.
+    rate : float64 array of the same shape
+        What the mixture of past rates promises, before the trees.
     """
 
     expected: Floats
     low: Floats
     high: Floats
     usual: Floats
+    rate: Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,24 +205,22 @@ class HotspotModel:
             The periods of each grid, in order of time; the first grid is the one forecast on.
         """
         config = config or HotspotConfig()
-        first = past[0]
-        log = first[0].panel.log
-        categories, shifts = log.categories, len(log.shifts)
-        usual = UsualRate.fit(
-            [_usual_pairs(first, category) for category in range(len(categories))], prior=PRIOR
-        )
+        if not len(past) or not len(past[0]):
+            raise ModelError("expected past periods to learn from, found none; bring more history")
+        log, pairs = _usual_pairs(past[0], config.most_cells)
+        categories = log.categories
         bare = cls(
             categories=categories,
-            shifts=shifts,
+            shifts=len(log.shifts),
             horizon_days=config.horizon_days,
-            usual=usual,
+            usual=UsualRate.fit(pairs, prior=PRIOR),
             trees=None,
             top_share=config.top_share,
             level=np.tile([0.0, 1.0], (len(categories), 1)),
             shape=np.full(len(categories), np.inf),
         )
-        total = sum(float(one.counts.sum()) for one in first)
-        return bare if total < ENOUGH else replace(bare, trees=bare._grown(past, config))
+        seen = sum(float(counts.sum()) for one in pairs for _, counts in one)
+        return bare if seen < ENOUGH else replace(bare, trees=bare._grown(past, config))
 
     def calibrated(self, later: Sequence[Period]) -> "HotspotModel":
         """The same model, its level and spread fitted on periods it did not learn from."""
@@ -184,18 +236,13 @@ class HotspotModel:
 
     def forecast(self, panel: Panel) -> Forecast:
         """Expected incidents of the period that begins where the panel ends."""
-        usual = np.stack(
-            [
-                [self._usual(panel, category, shift) for shift in range(self.shifts)]
-                for category in range(len(self.categories))
-            ]
-        )
-        rate = usual.copy()
+        rate = self._usual_rates(panel)
+        moved = rate.copy()
         if self.trees is not None:
-            for category, shift, cells, X in self._rows(panel, usual):
-                rate[category, shift, cells] *= np.exp(self.trees.raw(X.astype(np.float64)))
-        scaled = np.exp(self.level[:, :1, None] + self.level[:, 1:, None] * np.log(rate))
-        return Forecast(scaled, *self.interval(scaled), usual)
+            for category, shift, cells, X in self._rows(panel, rate, len(panel.log.grid)):
+                moved[category, shift, cells] *= np.exp(self.trees.raw(X.astype(np.float64)))
+        scaled = np.exp(self.level[:, :1, None] + self.level[:, 1:, None] * np.log(moved))
+        return Forecast(scaled, *self.interval(scaled), panel.means(), rate)
 
     def interval(self, expected: Floats, level: float = 0.9) -> tuple[Floats, Floats]:
         """Where a true rate lies around what is expected; shape as `expected`."""
@@ -218,8 +265,9 @@ class HotspotModel:
         usual = self._usual(panel, category, shift)
         adjusted = np.isin(at, self._likeliest(usual))
         some = at[adjusted]
-        X = panel.columns(category, shift, some, usual[some])
-        found[adjusted] = self.trees.contributions(X.astype(float))
+        if len(some):
+            X = panel.columns(category, shift, some, usual[some])
+            found[adjusted] = self.trees.contributions(X.astype(float))
         return found
 
     def to_texts(self) -> dict[str, str]:
@@ -255,13 +303,22 @@ class HotspotModel:
     def _usual(self, panel: Panel, category: int, shift: int) -> Floats:
         return self.usual.of(category, panel.usual(category, shift))
 
+    def _usual_rates(self, panel: Panel) -> Floats:
+        """Usual rates, shape (categories, shifts, cells)."""
+        return np.stack(
+            [
+                [self._usual(panel, category, shift) for shift in range(self.shifts)]
+                for category in range(len(self.categories))
+            ]
+        )
+
     def _rows(
-        self, panel: Panel, usual: Floats
+        self, panel: Panel, usual: Floats, most: int
     ) -> Iterator[tuple[int, int, NDArray[np.int64], NDArray[np.float32]]]:
         """The trees' input of the likeliest cells, by category and shift."""
         for category, shift in np.ndindex(*usual.shape[:2]):
             rate = usual[category, shift]
-            cells = self._likeliest(rate)
+            cells = _thinned(self._likeliest(rate), rate, most)
             yield category, shift, cells, panel.columns(category, shift, cells, rate[cells])
 
     def _likeliest(self, rate: Floats) -> NDArray[np.int64]:
@@ -271,13 +328,9 @@ class HotspotModel:
     def _grown(self, past: Sequence[Sequence[Period]], config: HotspotConfig) -> Trees:
         inputs, counts, starts = [], [], []
         for one in (one for grid in past for one in grid):
-            usual = np.stack(
-                [
-                    [self._usual(one.panel, category, shift) for shift in range(self.shifts)]
-                    for category in range(len(self.categories))
-                ]
-            )
-            for category, shift, cells, X in self._rows(one.panel, usual):
+            panel = one.panel
+            usual = self._usual_rates(panel)
+            for category, shift, cells, X in self._rows(panel, usual, config.most_cells):
                 inputs.append(X)
                 counts.append(one.counts[category, shift, cells])
                 starts.append(np.log(usual[category, shift, cells]))
@@ -292,13 +345,36 @@ class HotspotModel:
         return Trees.grow_on(data, config.recipe, [])
 
 
-def _usual_pairs(past: Iterable[Period], category: int) -> Iterator[tuple[Floats, Floats]]:
+def _thinned(cells: NDArray[np.int64], rate: Floats, most: int) -> NDArray[np.int64]:
+    """At most so many cells: half of them the likeliest, half drawn from the others."""
+    if len(cells) <= most:
+        return cells
+    ordered = cells[np.argsort(-rate[cells], kind="stable")]
+    half = most // 2
+    others = np.random.default_rng(0).choice(ordered[half:], most - half, replace=False)
+    return np.sort(np.concatenate([ordered[:half], others]))
+
+
+def _usual_pairs(
+    past: Sequence[Period], most: int
+) -> tuple[Log, list[list[tuple[Floats, Floats]]]]:
+    """For each category, what was known and what came, of cells drawn evenly where many."""
+    pairs: list[list[tuple[Floats, Floats]]] = []
     for one in past:
-        for shift in range(one.counts.shape[1]):
-            yield (
-                one.panel.usual(category, shift),
-                one.counts[category, shift].astype(np.float64),
-            )
+        panel, log = one.panel, one.panel.log
+        if not pairs:
+            pairs = [[] for _ in log.categories]
+            chosen = _thinned_evenly(len(log.grid), 10 * most)
+        for category, shift in np.ndindex(len(log.categories), len(log.shifts)):
+            counts = one.counts[category, shift, chosen].astype(np.float64)
+            pairs[category].append((panel.usual(category, shift)[chosen], counts))
+    return log, pairs
+
+
+def _thinned_evenly(cells: int, most: int) -> NDArray[np.int64]:
+    if cells <= most:
+        return np.arange(cells)
+    return np.sort(np.random.default_rng(0).choice(cells, most, replace=False))
 
 
 def _levelled(rate: Floats, count: Floats, before: Floats) -> Floats:
@@ -333,7 +409,7 @@ assert len(PRIOR) == len(USUAL) + 1  # noqa: S101 - two declarations that must s
 
 def periods(
     log: Log, last_day: int, config: HotspotConfig, kept: dict[int, Panel] | None = None
-) -> list[Period]:
+) -> Periods:
     """Past periods that were over before a day, in order of time.
 
     Parameters
@@ -341,15 +417,10 @@ def periods(
     last_day : int
         First day of what is to be forecast, since 1970: no period reaches into it.
     kept : dict of day to Panel, optional
-        Panels made before, of this log; those made now are added.
+        Panels made before, of this log; those made now are added. By default none is kept.
     """
     starts = [last_day - config.horizon_days * (step + 1) for step in range(config.periods)]
-    known = log.shifts.begin(log.shifts.date_of(last_day))
-    panels = kept if kept is not None else {}
-    found = []
-    for day in reversed(starts):
-        if day - log.first_day >= config.warm_up_days:
-            if day not in panels:
-                panels[day] = Panel(log, day, config.horizon_days)
-            found.append(Period(panels[day], log.counts(day, config.horizon_days, known)))
-    return found
+    days = [day for day in reversed(starts) if day - log.first_day >= config.warm_up_days]
+    return Periods(
+        log, days, config.horizon_days, log.shifts.begin(log.shifts.date_of(last_day)), kept
+    )

@@ -197,7 +197,7 @@ def _trained(
 
 def _week(log: Log, day: int, model: HotspotModel, test: Backtest, at: tuple[int, int]) -> Week:
     forecast = model.forecast(Panel(log, day, test.config.horizon_days))
-    scores = {OURS: forecast.expected, USUAL: forecast.usual}
+    scores = {OURS: forecast.expected, USUAL: forecast.rate}
     rivals = [*test.rivals, *(test.slow_rivals if at[1] < test.slow_offsets else ())]
     shape = forecast.expected.shape
     for rival in rivals:

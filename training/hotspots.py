@@ -18,7 +18,8 @@ import pyarrow.compute as pc
 from data.settings import Settings
 from features.calendar_days import Calendar
 from features.grid import Grid
-from features.hotspot import Log, reported
+from features.hotspot import SPREADS, Log, Panel, reported
+from features.memories import MEMORIES
 from features.shifts import Shifts
 from models.card import Card
 from models.day_profile import DayProfile
@@ -56,6 +57,7 @@ SPACE: Mapping[str, tuple[float, float]] = {
 }
 SHORTEST_DAYS = 56
 FEWEST = 10
+KEPT_BYTES = 2 << 30  # of panels of one grid
 
 
 class HotspotError(ValueError):
@@ -143,7 +145,7 @@ def fit_hotspots(
     last = _last_day(shifts, as_of)
     config = replace(training.config, warm_up_days=_warm_up(logs[0], last, training))
     told("features", 0.1, f"{len(logs[0].grid):,} cells, {len(logs[0]):,} incidents")
-    past = [periods(log, last, config) for log in logs]
+    past = [periods(log, last, config, _kept(log, config)) for log in logs]
     held = min(training.held_out, len(past[0]) // 3)
     if training.trials and held:
         told("search", 0.3, f"{training.trials} trials")
@@ -206,6 +208,12 @@ def _logs(known: pa.Table, shifts: Shifts, training: HotspotTraining) -> list[Lo
     moved = [base.moved(lon, lat, (x * size, y * size)) for x, y in training.config.moves]
     first = Log.of(known, base, shifts)
     return [first, *(Log.of(known, grid, shifts, first.categories) for grid in moved)]
+
+
+def _kept(log: Log, config: HotspotConfig) -> dict[int, Panel] | None:
+    """Where to keep panels, if all of them fit."""
+    numbers = len(log.grid) * log.kinds * len(MEMORIES) * len(SPREADS) * config.periods
+    return {} if 4 * numbers < KEPT_BYTES else None
 
 
 def _last_day(shifts: Shifts, as_of: datetime) -> int:
