@@ -41,6 +41,10 @@ Zone = Annotated[
     str | None,
     typer.Option(help="Zone of times without an offset, such as America/Chicago. Default: ours."),
 ]
+Places = Annotated[
+    Path | None,
+    typer.Option("--places", help="Table of lon, lat and numbers: what stands where."),
+]
 CellSize = Annotated[float, typer.Option("--cell", help="Side of a cell in metres.")]
 OfIncidents = Annotated[bool, typer.Option("--incidents", help="Incidents, not events.")]
 ShiftStarts = Annotated[
@@ -206,6 +210,7 @@ def hotspots(
     from_file: Annotated[
         Path | None, typer.Option("--incidents", help="A file of incidents to take in first.")
     ] = None,
+    places: Places = None,
     category: Annotated[str | None, typer.Option(help="Only this one. Default: all.")] = None,
     coverage: Annotated[float, typer.Option(help="Share of the area to show.")] = 0.01,
     picture: Annotated[
@@ -225,6 +230,7 @@ def hotspots(
         out=out,
         day=day.date() if day else None,
         incidents=from_file,
+        places=places,
         coverage=coverage,
         category=category,
         picture=picture,
@@ -359,22 +365,26 @@ def train_lines(
 def train_hotspot(
     as_of: AsOf = None,
     trials: Annotated[int, typer.Option(min=0, help="Trials of the search; 0: none.")] = 0,
+    places: Places = None,
     cell: CellSize = 250.0,
     shifts: ShiftStarts = "0,8,16",
     country: Country = "CN",
 ) -> None:
     """Train, judge, sign and register a model of places as it could have been trained then."""
     from data.incident_ingest import read_truth_incidents
-    from experiments.patrol_map import trained_hotspots
+    from experiments.patrol_map import keep_places, known_places, trained_hotspots
     from experiments.result import print_result
     from training.hotspots import train_hotspots
 
     settings = _settings()
     moment = (as_of or datetime.now(UTC)).replace(tzinfo=UTC)
+    if places is not None:
+        keep_places(places, settings)
     run = train_hotspots(
         read_truth_incidents(settings, moment),
         as_of=moment,
         settings=settings,
+        places=known_places(settings),
         training=_hotspot_training(cell, shifts, country, trials),
         progress=_step,
     )

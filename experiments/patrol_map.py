@@ -9,6 +9,8 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
 
 from data.incident_files import ColumnMap
 from data.incident_ingest import incident_history, ingest_incidents, read_truth_incidents
@@ -16,6 +18,8 @@ from data.settings import Settings
 from data.simulator.incident_process import happen
 from data.simulator.places import PlacesCity
 from experiments.result import Result
+from features.covariates import CovariateError, Covariates
+from features.grid import Grid
 from models.hotspot import HotspotConfig
 from models.hotspot_bundle import HotspotBundle
 from models.reporting import RankBands, rank_bands
@@ -26,11 +30,13 @@ from serving.hotspots import geojson
 from serving.map_of_day import MapOfDay
 from training.hotspot_map import draw_map
 from training.hotspots import HotspotError, HotspotTraining, TrainedHotspots, train_hotspots
-from training.surfaces import make_surface
+from training.surfaces import SurfaceOptions, make_surface
 
 __all__ = [
     "Asked",
     "Mapped",
+    "keep_places",
+    "known_places",
     "lay_incidents",
     "made_map",
     "map_of_today",
@@ -39,6 +45,7 @@ __all__ = [
 ]
 
 Progress = Callable[[str, float], None]
+PLACES = Path("incidents") / "places.table"
 SHARES = ("area_share", "expected_share")
 SHOWN = 0.01  # coverage at which the printed table says whether a cell is stable
 
@@ -57,6 +64,8 @@ class Asked:
         A file to take in first.
     columns : ColumnMap, optional
         Which of its columns is which.
+    places : Path, optional
+        A table of what stands where, to be kept and learnt from: ``.csv`` or ``.parquet``.
     coverage : float
         Share of the area that the file shows.
     category : str, optional
@@ -74,6 +83,7 @@ class Asked:
     day: date | None = None
     incidents: Path | None = None
     columns: ColumnMap | None = None
+    places: Path | None = None
     coverage: float = 0.01
     category: str | None = None
     picture: Path | None = None
@@ -137,6 +147,8 @@ def made_map(asked: Asked, settings: Settings, progress: Progress) -> Mapped:
             f"{taken.refused:,} in quarantine",
             0.1,
         )
+    if asked.places is not None:
+        keep_places(asked.places, settings)
     table = read_truth_incidents(settings, asked.as_of)
     bundle = published_hotspots(settings)
     if bundle is None:
@@ -146,7 +158,14 @@ def made_map(asked: Asked, settings: Settings, progress: Progress) -> Mapped:
     if bundle is None:
         raise HotspotError("expected a published hotspot model, found none; train one")
     day = asked.day or _day_of(bundle, asked.as_of)
-    surface = make_surface(bundle, table, day, asked.as_of, progress=progress)
+    surface = make_surface(
+        bundle,
+        table,
+        day,
+        asked.as_of,
+        options=SurfaceOptions(places=known_places(settings)),
+        progress=progress,
+    )
     folder = surface.save(settings.var / "hotspots" / day.isoformat())
     files, cells = _written(surface, asked)
     return Mapped(surface, folder, tuple(files), cells)
@@ -175,6 +194,33 @@ def map_of_today(settings: Settings, told: Progress) -> Surface:
     training = HotspotTraining(held_out=4, config=quick)
     asked = Asked(as_of=datetime.now(UTC), out=out, coverage=0.05, training=training)
     return made_map(asked, settings, told).surface
+
+
+def keep_places(file: Path, settings: Settings) -> None:
+    """Keep a table of what stands where; models trained from now on learn from it.
+
+    Raises
+    ------
+    CovariateError
+        If it cannot be read, or is not of places and numbers.
+    """
+    try:
+        table = pacsv.read_csv(file) if file.suffix.lower() == ".csv" else pq.read_table(file)
+    except (OSError, pa.ArrowException) as error:
+        raise CovariateError(
+            f"expected a table of places in {file}, found none that can be read "
+            f"({type(error).__name__}); bring a CSV or Parquet file"
+        ) from error
+    Covariates.of(table, Grid.over([0.0], [0.0], 250.0))
+    kept = settings.var / PLACES
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table, kept)
+
+
+def known_places(settings: Settings) -> pa.Table | None:
+    """The table that `keep_places` kept."""
+    kept = settings.var / PLACES
+    return pq.read_table(kept) if kept.exists() else None
 
 
 def published_hotspots(settings: Settings) -> HotspotBundle | None:
@@ -215,6 +261,7 @@ def _train(table: pa.Table, asked: Asked, settings: Settings, progress: Progress
         table,
         as_of=asked.as_of,
         settings=settings,
+        places=known_places(settings),
         training=asked.training,
         progress=lambda step, share, note: progress(f"{step} {note}", 0.1 + 0.5 * share),
     )

@@ -15,7 +15,7 @@ from scipy.ndimage import gaussian_filter
 
 from features.grid import Grid
 
-__all__ = ["CovariateError", "Covariates"]
+__all__ = ["CovariateError", "Covariates", "columns_of"]
 
 Floats = NDArray[np.float32]
 PLACE = ("lon", "lat")

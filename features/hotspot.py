@@ -26,12 +26,13 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from data.incidents import Origin
+from features.covariates import Covariates, columns_of
 from features.grid import Grid
 from features.hotspot_kernels import add_up, spread_of_incidents
 from features.memories import MEMORIES, Memory
 from features.shifts import Shifts
 
-__all__ = ["SPREADS", "Column", "Log", "Panel", "reported"]
+__all__ = ["SPREADS", "STANDS", "Column", "Log", "Panel", "reported"]
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -41,6 +42,7 @@ LASTING = ("all", "fading_20w")  # memories in which single categories are looke
 SPOT_M = 1.0  # incidents closer than this are at one spot
 FAINT = 0.02  # incidents a week, added to both sides of a ratio so that noise stays small
 WEEK = 7
+STANDS = "place"
 
 
 class Column(NamedTuple):
@@ -51,7 +53,7 @@ class Column(NamedTuple):
     who
         ``own`` category, ``others`` together, one category by name, or ``spots``.
     when
-        ``shift`` (this shift only) or ``day`` (all shifts).
+        ``shift`` (this shift only), ``day`` (all shifts) or ``place`` (what stands there).
     memory
         Name of the memory.
     spread
@@ -83,6 +85,8 @@ class Log:
         Where it was, metres in the grid's projection.
     spot : int32 array of shape (m,)
         Exact place; incidents at one address share it.
+    covariates : Covariates, optional
+        What stands in and around each cell.
     """
 
     grid: Grid
@@ -96,10 +100,16 @@ class Log:
     x_m: NDArray[np.float64]
     y_m: NDArray[np.float64]
     spot: NDArray[np.int32]
+    covariates: Covariates | None = None
 
     @classmethod
     def of(
-        cls, table: pa.Table, grid: Grid, shifts: Shifts, categories: Sequence[str] | None = None
+        cls,
+        table: pa.Table,
+        grid: Grid,
+        shifts: Shifts,
+        categories: Sequence[str] | None = None,
+        places: pa.Table | None = None,
     ) -> "Log":
         """Read a table of `INCIDENT_SCHEMA`; what patrols discovered is left out.
 
@@ -107,6 +117,8 @@ class Log:
         ----------
         categories : sequence of str, optional
             By default those of the table, the most frequent first.
+        places : Table, optional
+            What stands where, see `Covariates.of`.
         """
         kept = reported(table)
         name = kept["category"].cast(pa.string())
@@ -135,6 +147,7 @@ class Log:
             x_m=x[order],
             y_m=y[order],
             spot=spot.astype(np.int32),
+            covariates=None if places is None else Covariates.of(places, grid),
         )
 
     def __len__(self) -> int:
@@ -232,7 +245,7 @@ class Panel:
 
         Returns
         -------
-        array of float32, shape (n, len(layout(categories, shifts)))
+        array of float32, shape (n, len(layout(categories, shifts, covariates)))
         """
         shifts = len(self.log.shifts)
         base = usual.astype(np.float32)
@@ -241,6 +254,7 @@ class Panel:
         day = base * shifts
         faint = self._faint * shifts
         out.extend(_against(row, day, faint) for row in self._around(category, shift, cells))
+        out.extend(self._standing(cells))
         return np.stack(out, axis=1)
 
     def _codes(self, category: int, shift: int, rows: int) -> Iterator[Floats]:
@@ -265,6 +279,11 @@ class Panel:
             each = self.rates(other)[:, :, cells]
             yield from (each[spread, _at(name)] for name in LASTING for spread in (0, 2))
         yield from self._spots[:, category][:, cells]
+
+    def _standing(self, cells: Ints) -> Iterator[Floats]:
+        """What stands in and around the cells."""
+        if self.log.covariates is not None:
+            yield from np.log1p(np.maximum(self.log.covariates.values[:, cells], 0))
 
     def _summed(self, rows: Ints) -> Floats:
         """Rates in each memory, shape (categories, shifts, cells, memories)."""
@@ -328,7 +347,9 @@ USUAL: tuple[tuple[str, str, int], ...] = (
 """Columns from which the usual rate is mixed: who, memory, spread; the city's mean comes last."""
 
 
-def layout(categories: Sequence[str], shifts: int) -> tuple[Column, ...]:
+def layout(
+    categories: Sequence[str], shifts: int, covariates: Sequence[str] = ()
+) -> tuple[Column, ...]:
     """What each column of `Panel.columns` says, in order."""
     every = range(len(SPREADS))
     memories = [memory.name for memory in MEMORIES]
@@ -342,6 +363,7 @@ def layout(categories: Sequence[str], shifts: int) -> tuple[Column, ...]:
     for name in categories:
         found += [Column(name, "day", memory, spread) for memory in LASTING for spread in (0, 2)]
     found += [Column(who, "day", "all", 0) for who in ("largest_spot", "weeks", "spots")]
+    found += [Column(name, STANDS, "all", spread) for name, spread in columns_of(covariates)]
     return tuple(found)
 
 

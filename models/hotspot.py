@@ -30,6 +30,10 @@ __all__ = ["Forecast", "HotspotConfig", "HotspotModel", "Period", "Periods", "pe
 
 Floats = NDArray[np.float64]
 PRIOR = (0.25, 0.05, 0.1, 0.05, 0.1, 0.1, 0.05, 0.05, 0.05, 0.05, 0.03, 0.02, 0.02, 0.01)
+SLOPE_INCIDENTS = (
+    50.0  # that vary e-fold weigh as much as a slope of 1; one spot says nothing of it
+)
+LEAST_SHAPE = 0.05  # below, nine tenths of a Gamma law lie under its mean
 ENOUGH = 2_000  # incidents to learn trees from; below, the usual rate stands alone
 RECIPE: Mapping[str, Any] = {
     "objective": "poisson",
@@ -182,6 +186,8 @@ class HotspotModel:
         Calibration: log expected = level[0] + level[1] x log rate.
     shape : float64 array, shape (categories,)
         Shape of the Gamma law of a true rate around its expectation.
+    covariates : tuple of str
+        What of a table of places it learnt from.
     """
 
     categories: tuple[str, ...]
@@ -192,6 +198,7 @@ class HotspotModel:
     top_share: float
     level: Floats
     shape: Floats
+    covariates: tuple[str, ...] = ()
 
     @classmethod
     def fit(
@@ -218,6 +225,7 @@ class HotspotModel:
             top_share=config.top_share,
             level=np.tile([0.0, 1.0], (len(categories), 1)),
             shape=np.full(len(categories), np.inf),
+            covariates=_standing(log),
         )
         seen = sum(float(counts.sum()) for one in pairs for _, counts in one)
         return bare if seen < ENOUGH else replace(bare, trees=bare._grown(past, config))
@@ -235,7 +243,18 @@ class HotspotModel:
         return replace(self, level=level, shape=shape)
 
     def forecast(self, panel: Panel) -> Forecast:
-        """Expected incidents of the period that begins where the panel ends."""
+        """Expected incidents of the period that begins where the panel ends.
+
+        Raises
+        ------
+        ModelError
+            If the panel lacks what the model learnt from.
+        """
+        if (found := _standing(panel.log)) != self.covariates:
+            raise ModelError(
+                f"expected a table of places with {', '.join(self.covariates) or 'nothing'}, found "
+                f"{', '.join(found) or 'none'}; bring the one it was trained with, or train again"
+            )
         rate = self._usual_rates(panel)
         moved = rate.copy()
         if self.trees is not None:
@@ -246,7 +265,7 @@ class HotspotModel:
 
     def interval(self, expected: Floats, level: float = 0.9) -> tuple[Floats, Floats]:
         """Where a true rate lies around what is expected; shape as `expected`."""
-        shape = np.minimum(self.shape, 1e6)[:, None, None]
+        shape = np.clip(self.shape, LEAST_SHAPE, 1e6)[:, None, None]
         low, high = (
             gamma.ppf(share, shape) / shape * expected
             for share in ((1 - level) / 2, (1 + level) / 2)
@@ -259,7 +278,7 @@ class HotspotModel:
         Zero where trees adjust nothing.
         """
         at = np.asarray(cells, np.int64)
-        found = np.zeros((len(at), len(layout(self.categories, self.shifts)) + 1))
+        found = np.zeros((len(at), len(layout(self.categories, self.shifts, self.covariates)) + 1))
         if self.trees is None:
             return found
         usual = self._usual(panel, category, shift)
@@ -279,6 +298,7 @@ class HotspotModel:
             "top_share": self.top_share,
             "usual": self.usual.weights.tolist(),
             "level": self.level.tolist(),
+            "covariates": list(self.covariates),
             "shape": [None if np.isinf(one) else one for one in self.shape.tolist()],
         }
         return {"hotspot.json": json.dumps(facts)} | (
@@ -298,6 +318,7 @@ class HotspotModel:
             top_share=facts["top_share"],
             level=np.asarray(facts["level"], np.float64),
             shape=np.array([np.inf if one is None else one for one in facts["shape"]]),
+            covariates=tuple(facts["covariates"]),
         )
 
     def _usual(self, panel: Panel, category: int, shift: int) -> Floats:
@@ -334,7 +355,7 @@ class HotspotModel:
                 inputs.append(X)
                 counts.append(one.counts[category, shift, cells])
                 starts.append(np.log(usual[category, shift, cells]))
-        columns = layout(self.categories, self.shifts)
+        columns = layout(self.categories, self.shifts, self.covariates)
         data = lgb.Dataset(
             np.concatenate(inputs),
             np.concatenate(counts),
@@ -343,6 +364,10 @@ class HotspotModel:
             params=dict(config.recipe.params),
         )
         return Trees.grow_on(data, config.recipe, [])
+
+
+def _standing(log: Log) -> tuple[str, ...]:
+    return log.covariates.names if log.covariates is not None else ()
 
 
 def _thinned(cells: NDArray[np.int64], rate: Floats, most: int) -> NDArray[np.int64]:
@@ -388,7 +413,9 @@ def _levelled(rate: Floats, count: Floats, before: Floats) -> Floats:
         gap = count - mean
         hessian = np.array([[mean.sum(), (mean * x).sum()], [0.0, (mean * x * x).sum()]])
         hessian[1, 0] = hessian[0, 1]
-        step = np.linalg.solve(hessian, [gap.sum(), (gap * x).sum()])
+        hessian[1, 1] += SLOPE_INCIDENTS
+        pull = SLOPE_INCIDENTS * (1 - b)
+        step = np.linalg.solve(hessian, [gap.sum(), (gap * x).sum() + pull])
         a, b = a + step[0], b + step[1]
         if np.abs(step).max() < 1e-8:
             break

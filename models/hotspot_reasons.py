@@ -16,7 +16,7 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import NDArray
 
-from features.hotspot import SPREADS, Column, Panel, layout
+from features.hotspot import SPREADS, STANDS, Column, Panel, layout
 from features.memories import MEMORIES
 from models.hotspot import Forecast, HotspotModel
 
@@ -53,7 +53,7 @@ def explain_cells(
     """
     at = np.asarray(cells, np.int64)
     name = model.categories[category]
-    columns = layout(model.categories, model.shifts)
+    columns = layout(model.categories, model.shifts, model.covariates)
     moved = model.contributions(panel, category, shift, at)[:, :-1]
     own = panel.rates(category, shift)[:, :, at]
     around = panel.rates(category)[:, :, at]
@@ -118,7 +118,7 @@ def _moves(columns: Sequence[Column], moved: Floats, name: str) -> list[Pair]:
 def _group(column: Column) -> tuple[str, str, str]:
     """Whose incidents, when, and whether here or around."""
     where = "here" if SPREADS[column.spread] == 0 else "around"
-    return column.who, column.memory, where
+    return column.who, column.memory if column.when != STANDS else STANDS, where
 
 
 def _said(group: tuple[str, str, str], value: float, name: str) -> Pair:
@@ -126,11 +126,11 @@ def _said(group: tuple[str, str, str], value: float, name: str) -> Pair:
     factor = math.exp(value)
     zh_where, en_where = ("此处", "here") if where == "here" else ("周边", "around here")
     zh_who, en_who = _subject(who, name)
-    when = MEMORY[memory]
-    zh_more, en_more = ("偏多", "above") if value > 0 else ("偏少", "below")
+    zh_when, en_when = ("", "") if memory == STANDS else (MEMORY[memory].zh, MEMORY[memory].en)
+    zh_moves, en_moves = ("升高", "raises") if value > 0 else ("降低", "lowers")
     return (
-        f"{when.zh}{zh_where}{zh_who}相对常态{zh_more}：预计数×{factor:.2f}",
-        f"{en_who} {en_where} {when.en} {en_more} what is usual: expectation times {factor:.2f}",
+        f"{zh_when}{zh_where}{zh_who}：使预计数{zh_moves}，×{factor:.2f}",
+        f"{en_who} {f'{en_where} {en_when}'.strip()} {en_moves} expectation, times {factor:.2f}",
     )
 
 

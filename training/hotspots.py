@@ -116,6 +116,7 @@ def fit_hotspots(
     *,
     as_of: datetime,
     zone: str,
+    places: pa.Table | None = None,
     training: HotspotTraining | None = None,
     progress: Progress | None = None,
 ) -> tuple[HotspotBundle, dict[str, Interval]]:
@@ -129,6 +130,8 @@ def fit_hotspots(
         Aware; what was learnt later is not looked at.
     zone : str
         The city's.
+    places : Table, optional
+        What stands where, see `features.covariates`.
 
     Raises
     ------
@@ -141,7 +144,7 @@ def fit_hotspots(
     known = known.filter(pc.less(known["known_at"], pa.scalar(as_of, known["known_at"].type)))
     shifts = Shifts(training.starts, zone)
     _check(known, shifts)
-    logs = _logs(known, shifts, training)
+    logs = _logs(known, shifts, training, places)
     last = _last_day(shifts, as_of)
     config = replace(training.config, warm_up_days=_warm_up(logs[0], last, training))
     told("features", 0.1, f"{len(logs[0].grid):,} cells, {len(logs[0]):,} incidents")
@@ -168,12 +171,18 @@ def train_hotspots(
     *,
     as_of: datetime,
     settings: Settings,
+    places: pa.Table | None = None,
     training: HotspotTraining | None = None,
     progress: Progress | None = None,
 ) -> TrainedHotspots:
     """Fit, sign, publish under ``var/hotspot-models`` and keep the run in MLflow."""
     bundle, figures = fit_hotspots(
-        table, as_of=as_of, zone=settings.zone, training=training, progress=progress
+        table,
+        as_of=as_of,
+        zone=settings.zone,
+        places=places,
+        training=training,
+        progress=progress,
     )
     path, version = publish(bundle, settings, "hotspot-models")
     tracking = Tracking(settings.var / "mlflow", settings.tracking_url, EXPERIMENT)
@@ -201,13 +210,15 @@ def _check(known: pa.Table, shifts: Shifts) -> None:
         )
 
 
-def _logs(known: pa.Table, shifts: Shifts, training: HotspotTraining) -> list[Log]:
+def _logs(
+    known: pa.Table, shifts: Shifts, training: HotspotTraining, places: pa.Table | None
+) -> list[Log]:
     lon, lat = known["lon"].to_numpy(), known["lat"].to_numpy()
     size = training.size_m
     base = Grid.over(lon, lat, size)
     moved = [base.moved(lon, lat, (x * size, y * size)) for x, y in training.config.moves]
-    first = Log.of(known, base, shifts)
-    return [first, *(Log.of(known, grid, shifts, first.categories) for grid in moved)]
+    first = Log.of(known, base, shifts, places=places)
+    return [first, *(Log.of(known, grid, shifts, first.categories, places) for grid in moved)]
 
 
 def _kept(log: Log, config: HotspotConfig) -> dict[int, Panel] | None:

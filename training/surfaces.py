@@ -39,10 +39,22 @@ class SurfaceOptions:
         Shares of the area at which the certificate counts.
     explained : float
         Share of the cells that get reasons, of each shift the likeliest.
+    places : Table, optional
+        What stands where, if the model learnt from it.
     """
 
     coverages: tuple[float, ...] = (0.01, 0.02, 0.05)
     explained: float = 0.02
+    places: pa.Table | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class _Known:
+    """What a forecast may look at."""
+
+    incidents: pa.Table
+    places: pa.Table | None
+    as_of: datetime
 
 
 def make_surface(
@@ -80,10 +92,11 @@ def make_surface(
         raise SurfaceError("expected incidents known by then, found none; bring some first")
     grid = Grid.over(lon, lat, bundle.grid.size_m, centre=bundle.grid.centre)
     told("forecast", 0.0)
-    log, panel, forecast = _forecast(bundle, known, grid, start, as_of)
+    seen = _Known(known, options.places, as_of)
+    log, panel, forecast = _forecast(bundle, seen, grid, start)
     ratio = bundle.days.of_places(log, day, start) / bundle.model.horizon_days
     others = [
-        (other, _forecast(bundle, known, other, start, as_of)[2].expected.sum(axis=0))
+        (other, _forecast(bundle, seen, other, start)[2].expected.sum(axis=0))
         for other in _told(alternatives(grid, lon, lat), told)
     ]
     expected = forecast.expected * ratio
@@ -133,10 +146,11 @@ def _start(bundle: HotspotBundle, day: date, as_of: datetime) -> int:
 
 
 def _forecast(
-    bundle: HotspotBundle, known: pa.Table, grid: Grid, start: int, as_of: datetime
+    bundle: HotspotBundle, known: _Known, grid: Grid, start: int
 ) -> tuple[Log, Panel, Forecast]:
-    log = Log.of(known, grid, bundle.shifts, bundle.model.categories)
-    panel = Panel(log, start, bundle.model.horizon_days, as_of)
+    categories = bundle.model.categories
+    log = Log.of(known.incidents, grid, bundle.shifts, categories, known.places)
+    panel = Panel(log, start, bundle.model.horizon_days, known.as_of)
     return log, panel, bundle.model.forecast(panel)
 
 

@@ -44,7 +44,10 @@ def test_a_part_of_a_country_has_days_of_its_own() -> None:
 
 @pytest.mark.parametrize(
     ("given", "said"),
-    [(("XX",), "ISO 3166 country code such as CN, found 'XX'"), (("CN", "ZZ"), "subdivision of CN")],
+    [
+        (("XX",), "ISO 3166 country code such as CN, found 'XX'"),
+        (("CN", "ZZ"), "subdivision of CN"),
+    ],
 )
 def test_unknown_countries_are_refused(given, said) -> None:
     with pytest.raises(ValueError, match=said):

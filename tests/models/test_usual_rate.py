@@ -26,7 +26,9 @@ def test_planted_weights_come_back() -> None:
 def test_each_category_has_weights_of_its_own_from_all_its_periods() -> None:
     other = PLANTED[::-1].copy()
     both = UsualRate.fit(
-        [[past(10_000, PLANTED, seed) for seed in range(4)], [past(20_000, other)]], prior=PRIOR
+        [[past(10_000, PLANTED, seed) for seed in range(4)], [past(20_000, other)]],
+        prior=PRIOR,
+        prior_incidents=2,
     )
     np.testing.assert_allclose(both.weights, [PLANTED, other], atol=0.05)
 
