@@ -158,14 +158,11 @@ def made_map(asked: Asked, settings: Settings, progress: Progress) -> Mapped:
     if bundle is None:
         raise HotspotError("expected a published hotspot model, found none; train one")
     day = asked.day or _day_of(bundle, asked.as_of)
-    surface = make_surface(
-        bundle,
-        table,
-        day,
-        asked.as_of,
-        options=SurfaceOptions(places=known_places(settings)),
-        progress=progress,
+    options = SurfaceOptions(
+        explained=max(asked.coverage, SurfaceOptions.explained), places=known_places(settings)
     )
+    surface = make_surface(bundle, table, day, asked.as_of, options=options, progress=progress)
+    surface.layer(0, asked.category).top(asked.coverage)  # refused before anything is written
     folder = surface.save(settings.var / "hotspots" / day.isoformat())
     files, cells = _written(surface, asked)
     return Mapped(surface, folder, tuple(files), cells)
