@@ -6,6 +6,9 @@ The lowest folder of the house. It knows facts (`data.events`), lets them in thr
 be (`data.labels`) and where others come from (`data.sources`, `data.simulator`). What follows from
 facts at a moment is for `features`; what to conclude is for `models`.
 
+Incidents, which have a place and no person (`data.incidents`), come in beside them
+(`data.incident_ingest`, for the city's limits `data.places`) and are kept apart.
+
 Modules are imported when they are first asked for: a worker that scores must not pay for what only
 training reads.
 """
@@ -21,9 +24,15 @@ __all__ = [
     "events",
     "formats",
     "history",
+    "incident_files",
+    "incident_history",
+    "incident_ingest",
+    "incident_intake",
+    "incidents",
     "ingest",
     "intake",
     "labels",
+    "places",
     "problems",
     "pseudonyms",
     "quarantine",

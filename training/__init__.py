@@ -5,14 +5,27 @@
 README, beside rivals, is in ``experiments``.
 """
 
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["TrainedRun", "TrainingConfig", "train_fraud"]
+if TYPE_CHECKING:
+    from training.fit import TrainedRun, TrainingConfig, train_fraud
+    from training.hotspots import train_hotspots
+    from training.surfaces import make_surface
+
+__all__ = ["TrainedRun", "TrainingConfig", "make_surface", "train_fraud", "train_hotspots"]
+
+_LATER = {
+    "TrainedRun": "fit",
+    "TrainingConfig": "fit",
+    "train_fraud": "fit",
+    "train_hotspots": "hotspots",
+    "make_surface": "surfaces",
+}
+"""Metrics must not pay for the whole of training."""
 
 
 def __getattr__(name: str) -> Any:
-    if name in __all__:
-        from training import fit  # noqa: PLC0415 - metrics must not pay for the whole of training
-
-        return getattr(fit, name)
+    if name in _LATER:
+        return getattr(import_module(f"training.{_LATER[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
