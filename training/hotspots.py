@@ -258,8 +258,9 @@ def _searched(
         return float(ours.hits[..., : len(TOP)].sum() / max(total, 1.0))
 
     params = config.recipe.params
-    start = {name: params[name] for name in SPACE if name != "rounds"}
-    best, _ = tune(hits, SPACE, {**start, "rounds": config.recipe.rounds}, trials=trials)
+    given = {**params, "rounds": config.recipe.rounds}
+    start = {name: min(max(given[name], low), high) for name, (low, high) in SPACE.items()}
+    best, _ = tune(hits, SPACE, start, trials=trials)
     return _with(config, best)
 
 

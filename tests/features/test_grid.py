@@ -69,6 +69,9 @@ def test_a_city_on_the_date_line_has_its_middle_there() -> None:
     grid = Grid.over(lon, lat, 250)
     assert abs(abs(grid.centre[0]) - 180) <= 0.1
     assert np.hypot(*grid.centres_m()).max() < 30_000
+    even = Grid.over([179.99, -179.99], [-16.8, -16.8], 250)  # their plain median is Greenwich
+    assert even.centre == (180.0, -16.8)
+    assert np.hypot(*even.centres_m()).max() < 2_000
 
 
 def test_names_do_not_depend_on_which_cells_there_are() -> None:

@@ -19,7 +19,7 @@ from models.hotspot_bundle import HotspotBundle
 from models.sealed import BundleError
 from models.signing import Signer
 
-CITY = PlacesCity(days=98, cells=400, incidents_per_day=90)
+CITY = PlacesCity(days=98, cells=400, incidents_per_day=150)
 SHIFTS = Shifts((6, 18), "Asia/Shanghai")
 CARD = Card("Where?", "Ranks places.", "2026-01-01T00:00:00+00:00")
 
@@ -34,9 +34,7 @@ def panel() -> Panel:
 @pytest.fixture(scope="module")
 def bundle(panel: Panel) -> HotspotBundle:
     recipe = HotspotConfig().recipe.with_params(num_threads=1, min_data_in_leaf=40)
-    config = HotspotConfig(
-        periods=6, warm_up_days=42, moves=(), recipe=replace(recipe, rounds=10)
-    )
+    config = HotspotConfig(periods=6, warm_up_days=42, moves=(), recipe=replace(recipe, rounds=10))
     past = periods(panel.log, panel.day, config)
     model = HotspotModel.fit([past], config).calibrated(past[-2:])
     assert model.trees is not None

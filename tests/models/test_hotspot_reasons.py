@@ -106,7 +106,8 @@ def test_what_moved_the_forecast_says_which_way(model: HotspotModel, panel: Pane
     for zh, en in moves:
         factor = float(zh.rpartition("×")[2])
         assert factor == float(en.rpartition(" ")[2])
-        assert ("偏多" in zh) == ("above" in en) == (factor > 1)
+        assert ("升高" in zh) == ("raises" in en) == (factor > 1)
+        assert ("降低" in zh) == ("lowers" in en) == (factor < 1)
         assert abs(np.log(factor)) > np.log(1.04)
 
 

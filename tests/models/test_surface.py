@@ -74,7 +74,7 @@ def test_half_replaced_is_refused(tmp_path: Path, name: str) -> None:
     """A crash between the two renames leaves one file of the old map and one of the new."""
     folder, newer = surface().save(tmp_path / "day"), surface(1).save(tmp_path / "new")
     (newer / name).replace(folder / name)
-    with pytest.raises(SurfaceError, match="expected a whole surface .* make it again"):
+    with pytest.raises(SurfaceError, match=r"expected a whole surface .* make it again"):
         Surface.load(folder)
 
 
@@ -98,7 +98,7 @@ def test_a_damaged_or_cut_file_is_refused(tmp_path: Path, name: str, at: float) 
 def test_another_page_is_refused(tmp_path: Path, page: str) -> None:
     folder = surface().save(tmp_path / "day")
     (folder / PAGE).write_text(page)
-    with pytest.raises(SurfaceError, match="expected a .*surface"):
+    with pytest.raises(SurfaceError, match=r"expected a .*surface"):
         Surface.load(folder)
 
 
@@ -148,7 +148,7 @@ def test_the_top_is_a_share_of_the_area_and_never_empty() -> None:
 
 @pytest.mark.parametrize("coverage", [0, -0.1, 1.01, float("nan")])
 def test_a_coverage_out_of_range_is_refused(coverage: float) -> None:
-    with pytest.raises(SurfaceError, match="coverage above 0 and at most 1, found .* 0.01 is 1 %"):
+    with pytest.raises(SurfaceError, match=r"coverage above 0 and at most 1, found .* 0.01 is 1 %"):
         surface().layer(0).top(coverage)
 
 
@@ -161,7 +161,7 @@ def test_stability_is_that_of_the_nearest_coverage_kept() -> None:
 
 @pytest.mark.parametrize("shift", [-1, 3, 99])
 def test_no_such_shift(shift: int) -> None:
-    with pytest.raises(SurfaceError, match="expected a shift from 0 to 2, found .* 06-14, 14-22"):
+    with pytest.raises(SurfaceError, match=r"expected a shift from 0 to 2, found .* 06-14, 14-22"):
         surface().layer(shift)
 
 

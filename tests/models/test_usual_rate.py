@@ -1,4 +1,4 @@
-"""The usual rate's weights: planted ones come back, few incidents leave them where they were set."""
+"""The usual rate: planted weights come back, few incidents leave them where they were set."""
 
 import numpy as np
 import pytest
