@@ -162,7 +162,10 @@ def incidents(
         bool | None, typer.Option(help="Whether 03/04/2026 is in April. Default: as days tell.")
     ] = None,
     report_delay_h: Annotated[
-        float, typer.Option(help="Hours after which incidents are known, if no column says.")
+        float,
+        typer.Option(
+            min=0, max=8_784, help="Hours after which incidents are known, if no column says."
+        ),
     ] = 0.0,
     zone: Zone = None,
     extent: Annotated[
@@ -217,14 +220,23 @@ def hotspots(
         Path | None, typer.Option(help="PNG or SVG to draw, one for each shift.")
     ] = None,
     lang: Annotated[str, typer.Option(help="Of the picture: zh or en.")] = "zh",
-    cell: CellSize = 250.0,
-    shifts: ShiftStarts = "0,8,16",
-    country: Country = "CN",
+    cell: Annotated[float | None, typer.Option(help="Side of a cell in metres. New: 250.")] = None,
+    shifts: Annotated[
+        str | None, typer.Option(help="Hours at which shifts begin; 0: whole days. New: 0,8,16.")
+    ] = None,
+    country: Annotated[
+        str | None, typer.Option(help="Whose holidays, ISO 3166; empty: none. New: CN.")
+    ] = None,
 ) -> None:
-    """Forecast a day's shifts and write the explained patrol map; trains where no model is."""
+    """Forecast a day's shifts and write the explained patrol map.
+
+    The latest published model is used that was trained before as-of and is as asked; where there is
+    none, a new one is trained.
+    """
     from experiments.patrol_map import Asked, made_map
     from experiments.result import print_result
 
+    wanted = {"size_m": cell, "starts": shifts, "country": country}
     asked = Asked(
         as_of=(as_of or datetime.now(UTC)).replace(tzinfo=UTC),
         out=out,
@@ -235,7 +247,13 @@ def hotspots(
         category=category,
         picture=picture,
         lang=lang,
-        training=_hotspot_training(cell, shifts, country, 0),
+        training=_hotspot_training(
+            250.0 if cell is None else cell,
+            "0,8,16" if shifts is None else shifts,
+            "CN" if country is None else country,
+            0,
+        ),
+        strict=tuple(name for name, given in wanted.items() if given is not None),
     )
     print_result(made_map(asked, _settings(), _say).result())
 

@@ -78,7 +78,12 @@ class ColumnMap:
     day_first : bool, optional
         Whether 03/04/2026 is in April; by default the file's own days tell.
     report_delay : timedelta
-        How long after they happened incidents are known, where no column says.
+        How long after they happened incidents are known, where no column says; 0 or more.
+
+    Raises
+    ------
+    TableError
+        If the report delay is negative: nothing is known before it happens.
 
     Examples
     --------
@@ -99,6 +104,14 @@ class ColumnMap:
     origin: str | None = None
     day_first: bool | None = None
     report_delay: timedelta = field(default=timedelta(0))
+
+    def __post_init__(self) -> None:
+        if self.report_delay < timedelta(0):
+            hours = self.report_delay / timedelta(hours=1)
+            raise TableError(
+                f"expected a report delay of 0 hours or more, found {hours:g}; nothing is known "
+                "before it happens"
+            )
 
     def resolve(self, names: Sequence[str]) -> dict[str, str]:
         """The fields of `Incident` by the names of the file's columns.

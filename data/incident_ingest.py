@@ -5,7 +5,8 @@ already are recognised by their ``incident_id``, refused rows by their bytes. A 
 or not at all.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -104,8 +105,10 @@ class IncidentIngest:
         """Bring a file in (see `ingest_incidents`)."""
         columns = columns or ColumnMap()
         read, broken = _read(Path(path), columns, progress)
+        told = progress or (lambda _sentence, _share: None)
         if read is None:
             self.quarantine.add(_as_refused(broken, path))
+            _tell(_refused_most(broken), told)
             return Taken(refused=len(broken))
         limits = extent or self.history.extent or _around(read)
         door = self._door(limits, columns.report_delay, zone)
@@ -119,6 +122,7 @@ class IncidentIngest:
             for record, problems in zip(rejected.records, rejected.problems, strict=True)
         ]
         self.quarantine.add(_as_refused([*refused, *broken], path))
+        _tell([*_taken_for_reported(read), *_refused_most([*refused, *broken])], told)
         return Taken(new, len(table) - new, len(refused) + len(broken))
 
     def replay(self, *, mend: Mend | None = None, ids: Sequence[str] | None = None) -> Replayed:
@@ -164,7 +168,8 @@ def ingest_incidents(
         The city's limits, which later files are judged by as well. By default those that are
         kept, at first a box around the middle of the file's own places.
     progress
-        Told a sentence and the share done, 0 to 1.
+        Told a sentence and the share done, 0 to 1; last what is assumed of the rows, and the
+        fault that most of the refused ones have.
 
     Raises
     ------
@@ -302,6 +307,29 @@ def _around(read: IncidentColumns) -> Extent:
     if (EARTH.judge(read.lon, read.lat) == SOUND).any():
         return Extent.around(read.lon, read.lat)
     return EARTH
+
+
+def _tell(sentences: Iterable[str], progress: Progress) -> None:
+    for sentence in sentences:
+        progress(sentence, 1.0)
+
+
+def _taken_for_reported(read: IncidentColumns) -> Iterator[str]:
+    """What is assumed where the file does not say how incidents came to be known."""
+    said = read.texts.get("origin")
+    silent = len(read) if said is None else said.null_count
+    if silent:
+        yield (
+            f"{silent:,} rows do not say reported or discovered: taken for reported by citizens; "
+            "if the file says, name its column with --origin"
+        )
+
+
+def _refused_most(rows: Sequence[tuple[bytes, Sequence[Problem]]]) -> Iterator[str]:
+    """The fault that most refused rows have; no row is quoted."""
+    faults = Counter(str(problem) for _, problems in rows for problem in problems)
+    for fault, count in faults.most_common(1):
+        yield f"{count:,} rows refused: {fault}"
 
 
 def _as_refused(rows: Sequence[tuple[bytes, Sequence[Problem]]], path: Path) -> Iterator[Refused]:

@@ -28,7 +28,7 @@ from models.signing import PublicKey
 from models.surface import Surface
 from serving.hotspots import geojson
 from serving.map_of_day import MapOfDay
-from training.hotspot_map import draw_map
+from training.hotspot_map import check_picture, draw_map
 from training.hotspots import HotspotError, HotspotTraining, TrainedHotspots, train_hotspots
 from training.surfaces import SurfaceOptions, make_surface
 
@@ -45,9 +45,9 @@ __all__ = [
 ]
 
 Progress = Callable[[str, float], None]
+SIMULATED = "simulator"
 PLACES = Path("incidents") / "places.table"
 SHARES = ("area_share", "expected_share")
-SHOWN = 0.01  # coverage at which the printed table says whether a cell is stable
 
 
 @dataclass(frozen=True)
@@ -74,8 +74,17 @@ class Asked:
         GeoJSON file to write.
     picture : Path, optional
         PNG or SVG to draw of each shift; the shift is added to its name.
+    lang : str
+        Of the picture, ``zh`` or ``en``.
     training : HotspotTraining
-        Used where no model was published.
+        Used where no published model fits.
+    strict : tuple of str
+        Fields of `training` that a published model must share: those that somebody asked for.
+
+    Raises
+    ------
+    ValueError
+        If it could not be made.
     """
 
     as_of: datetime
@@ -89,6 +98,18 @@ class Asked:
     picture: Path | None = None
     lang: str = "zh"
     training: HotspotTraining = field(default_factory=HotspotTraining)
+    strict: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse at once what would be refused after minutes."""
+        if self.as_of > datetime.now(UTC) + timedelta(minutes=5):
+            raise ValueError(f"expected an as_of that has come, found {self.as_of}; correct it")
+        if not 0 < self.coverage <= 1:
+            raise ValueError(
+                f"expected a coverage above 0 and at most 1, found {self.coverage:g}; 0.01 is 1 %"
+            )
+        if self.picture is not None:
+            check_picture(self.picture, self.lang)
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +117,7 @@ class Mapped:
     """What was made."""
 
     surface: Surface
+    coverage: float
     folder: Path
     files: tuple[Path, ...]
     cells: int
@@ -119,7 +141,7 @@ class Mapped:
 
     def _likeliest(self, shift: int) -> Iterator[tuple[str, ...]]:
         layer, names = self.surface.layer(shift), self.surface.grid.names()
-        stable = layer.stable(SHOWN)
+        stable = layer.stable(self.coverage)
         for cell in layer.order[:5].tolist():
             low, expected, high = (one[cell] for one in (layer.low, layer.expected, layer.high))
             yield (
@@ -142,6 +164,11 @@ def made_map(asked: Asked, settings: Settings, progress: Progress) -> Mapped:
     """
     if asked.incidents is not None:
         taken = ingest_incidents(asked.incidents, settings, asked.columns, progress=progress)
+        if not taken.accepted + taken.duplicates:
+            raise HotspotError(
+                f"expected incidents of this city in {asked.incidents.name}, found "
+                f"{taken.refused:,} rows that are refused; see forewarn quarantine list --incidents"
+            )
         progress(
             f"{taken.accepted:,} incidents accepted, {taken.duplicates:,} there already, "
             f"{taken.refused:,} in quarantine",
@@ -150,22 +177,24 @@ def made_map(asked: Asked, settings: Settings, progress: Progress) -> Mapped:
     if asked.places is not None:
         keep_places(asked.places, settings)
     table = read_truth_incidents(settings, asked.as_of)
-    bundle = published_hotspots(settings)
+    bundle = _fitting(asked, settings)
     if bundle is None:
-        progress("no hotspot model published: training one", 0.1)
+        progress("no published hotspot model fits: training one", 0.1)
         _train(table, asked, settings, progress)
-        bundle = published_hotspots(settings)
+        bundle = _fitting(asked, settings)
     if bundle is None:
-        raise HotspotError("expected a published hotspot model, found none; train one")
+        raise HotspotError("expected the model just trained to fit, found it does not; report this")
     day = asked.day or _day_of(bundle, asked.as_of)
     options = SurfaceOptions(
-        explained=max(asked.coverage, SurfaceOptions.explained), places=known_places(settings)
+        coverages=tuple(sorted({*SurfaceOptions.coverages, asked.coverage})),
+        explained=max(asked.coverage, SurfaceOptions.explained),
+        places=known_places(settings),
     )
     surface = make_surface(bundle, table, day, asked.as_of, options=options, progress=progress)
     surface.layer(0, asked.category).top(asked.coverage)  # refused before anything is written
     folder = surface.save(settings.var / "hotspots" / day.isoformat())
     files, cells = _written(surface, asked)
-    return Mapped(surface, folder, tuple(files), cells)
+    return Mapped(surface, asked.coverage, folder, tuple(files), cells)
 
 
 def lay_incidents(settings: Settings, city: PlacesCity | None = None, *, seed: int = 7) -> int:
@@ -176,9 +205,16 @@ def lay_incidents(settings: Settings, city: PlacesCity | None = None, *, seed: i
     city : PlacesCity, optional
         Its first day is not looked at. By default two years of 100 square kilometres.
     """
+    history = incident_history(settings)
+    sources = set(history.read(columns=["source"])["source"].to_pylist())
+    if sources - {SIMULATED}:
+        raise HotspotError(
+            "expected a history without real incidents, found some; simulate under another "
+            "FOREWARN_VAR, or invented ones would be learnt from"
+        )
     city = city or PlacesCity(seed=seed)
     begins = datetime.now(UTC).date() - timedelta(days=city.days)
-    return incident_history(settings).append(happen(replace(city, first_day=begins)).table())
+    return history.append(happen(replace(city, first_day=begins)).table())
 
 
 def map_of_today(settings: Settings, told: Progress) -> Surface:
@@ -220,21 +256,39 @@ def known_places(settings: Settings) -> pa.Table | None:
     return pq.read_table(kept) if kept.exists() else None
 
 
-def published_hotspots(settings: Settings) -> HotspotBundle | None:
-    """The hotspot model published last, verified; None where there is none.
+def published_hotspots(settings: Settings) -> Iterator[HotspotBundle]:
+    """The published hotspot models, verified, the latest first.
 
     Raises
     ------
     BundleError
-        If it was changed.
+        If one was changed.
     """
     folder = settings.var / "hotspot-models"
     found = [path.parent for path in folder.glob(f"[!.]*/{MANIFEST}")]
-    if not found:
-        return None
-    newest = max(found, key=lambda bundle: (bundle.stat().st_mtime_ns, bundle.name))
-    key = PublicKey.from_file(settings.var / "keys" / "bundle.pub")
-    return HotspotBundle.load(newest, key)
+    for bundle in sorted(found, key=lambda one: (-one.stat().st_mtime_ns, one.name)):
+        key = PublicKey.from_file(settings.var / "keys" / "bundle.pub")
+        yield HotspotBundle.load(bundle, key)
+
+
+def _fitting(asked: Asked, settings: Settings) -> HotspotBundle | None:
+    """The latest model that could have been had then and is as asked."""
+    table = known_places(settings)
+    names = Covariates.of(table, Grid.over([0.0], [0.0], 250.0)).names if table is not None else ()
+    for bundle in published_hotspots(settings):
+        then = datetime.fromisoformat(bundle.card.as_of) <= asked.as_of
+        if then and bundle.model.covariates == names and _as_asked(bundle, asked):
+            return bundle
+    return None
+
+
+def _as_asked(bundle: HotspotBundle, asked: Asked) -> bool:
+    has = {
+        "size_m": bundle.grid.size_m,
+        "starts": bundle.shifts.starts,
+        "country": bundle.days.calendar.country,
+    }
+    return all(has[name] == getattr(asked.training, name) for name in asked.strict)
 
 
 def trained_hotspots(run: TrainedHotspots) -> Result:
@@ -290,7 +344,7 @@ def _written(surface: Surface, asked: Asked) -> tuple[list[Path], int]:
             features.append(feature)
     asked.out.parent.mkdir(parents=True, exist_ok=True)
     whole = {**page, "shifts": shifts, "features": features}
-    asked.out.write_text(json.dumps(whole, ensure_ascii=False, default=str), "utf-8")
+    asked.out.write_text(json.dumps(whole, ensure_ascii=False, default=_said_time), "utf-8")
     files = [asked.out]
     if asked.picture is not None:
         for shift, name in enumerate(surface.shifts.names):
@@ -305,6 +359,11 @@ def _written(surface: Surface, asked: Asked) -> tuple[list[Path], int]:
             )
             files.append(path)
     return files, len(features)
+
+
+def _said_time(moment: datetime | date) -> str:
+    """As RFC 3339 has it."""
+    return moment.isoformat()
 
 
 def _why(

@@ -76,8 +76,8 @@ def _quantities(table: pa.Table) -> tuple[str, ...]:
     missing = [name for name in PLACE if name not in table.column_names]
     names = tuple(name for name in table.column_names if name not in PLACE)
     wrong = [name for name in names if not _is_number(table.schema.field(name).type)]
-    if missing or wrong or not names:
-        found = f"no {', '.join(missing)}" if missing else f"{', '.join(wrong) or 'none'}"
+    if missing or wrong or not names or not len(table):
+        found = f"no {', '.join(missing)}" if missing else (", ".join(wrong) or "no numbers")
         raise CovariateError(
             f"expected lon, lat and columns of numbers in the table of places, found {found}; "
             "leave other columns out"

@@ -43,6 +43,8 @@ SPOT_M = 1.0  # incidents closer than this are at one spot
 FAINT = 0.02  # incidents a week, added to both sides of a ratio so that noise stays small
 WEEK = 7
 STANDS = "place"
+SHRUNK = 28  # days of the city's mean added to a cell's own
+LEAST = 1e-6  # incidents in a period where a city has seen none of a kind
 
 
 class Column(NamedTuple):
@@ -220,10 +222,11 @@ class Panel:
     def means(self) -> NDArray[np.float64]:
         """Mean of a period since records began, shape (categories, shifts, cells), above 0.
 
-        Half an incident is added (Jeffreys' prior): no record is no promise of none.
+        Four weeks of the city's mean are added to each cell's own: no record is no promise of none.
         """
-        per_period = self.horizon_days / self.history_days
-        return np.asarray(self._rates[0, :, :, _at("all")] + 0.5 * per_period, np.float64)
+        own = self._rates[0, :, :, _at("all")].astype(np.float64)
+        city = np.maximum(own.mean(axis=2, keepdims=True), LEAST)
+        return np.asarray((own * self.history_days + city * SHRUNK) / (self.history_days + SHRUNK))
 
     def usual(self, category: int, shift: int) -> NDArray[np.float64]:
         """Columns of the usual rate, shape (cells, `USUAL`), all rates of the coming period."""

@@ -98,7 +98,7 @@ class MapCertificate:
         outward and the median downward to a rank that occurred.
     share_in_top : mapping of float to float64 array (n,)
         For each coverage, the share of the grids in which the cell is at the top: above zero, and
-        among the first `coverage` of the cells (rounded down, one at least).
+        among the first `coverage` of the cells (rounded, one at least).
     top : mapping of float to bool array (n,)
         For each coverage, the cells at the top of the map's own grid.
     grids : int
@@ -207,7 +207,7 @@ def certify_map(
     for grid, found in ((base, values), *others):
         _check(base, grid, found)
     _check_shares(coverages, threshold)
-    counts = {cover: max(1, int(cover * len(base) + 1e-9)) for cover in coverages}
+    counts = {cover: max(1, round(cover * len(base))) for cover in coverages}
     ranks = np.empty((len(base), len(others) + 1), np.int32)
     tops = {cover: np.zeros(len(base), np.int64) for cover in coverages}
     own: dict[float, Bools] = {}

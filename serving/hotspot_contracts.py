@@ -131,11 +131,16 @@ class HotspotCell(Answer):
     high: float = Field(description="and at or below")
     usual: float = Field(description="incidents a shift that the past alone promises")
     times_usual: float | None = Field(description="expected over usual; null: usual is nothing")
-    stable: bool = Field(description="keeps its place when the grid is moved, turned, resized")
+    stable: bool = Field(
+        description="keeps its place, all categories together, when the grid is moved, turned, "
+        "resized"
+    )
     grey: bool = Field(description="not stable: draw it grey, never send anybody for it alone")
     rank_low: int = Field(description="best rank over those grids, all categories together")
-    rank_high: int = Field(description="worst rank over those grids")
-    share_in_top: Share = Field(description="share of those grids with the cell at the top")
+    rank_high: int = Field(description="worst rank over those grids, all categories together")
+    share_in_top: Share = Field(
+        description="share of those grids with the cell at the top, all categories together"
+    )
 
 
 class HotspotFeature(Answer):

@@ -33,7 +33,7 @@ from features.grid import Grid
 from models.patrol_plan import Beat, Plan
 from models.surface import Layer, Surface
 
-__all__ = ["MapError", "Picture", "draw_map"]
+__all__ = ["MapError", "Picture", "check_picture", "draw_map"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -145,7 +145,7 @@ def draw_map(  # noqa: PLR0913 - what a picture may differ in
     SurfaceError
         If there is no such shift, category or coverage.
     """
-    _check(path, lang)
+    check_picture(path, lang)
     layer = surface.layer(shift, category)
     said, writer = _Writer.for_language(lang)
     chosen = layer.top(coverage)
@@ -163,7 +163,8 @@ def draw_map(  # noqa: PLR0913 - what a picture may differ in
     return Picture(path, said, len(chosen), len(grey), writer.note)
 
 
-def _check(path: Path, lang: str) -> None:
+def check_picture(path: Path, lang: str) -> None:
+    """Refuse a language or a kind of file that cannot be drawn, with `MapError`."""
     if lang not in WORDS:
         raise MapError(f"expected zh or en, found {lang!r}; choose one of them")
     if path.suffix not in {".png", ".svg"}:

@@ -90,6 +90,12 @@ class HotspotTraining:
     trials: int = 0
     config: HotspotConfig = field(default_factory=HotspotConfig)
 
+    def __post_init__(self) -> None:
+        """Refuse at once what would be refused later."""
+        Grid((0.0, 0.0), self.size_m)
+        Shifts(self.starts)
+        Calendar(self.country)
+
 
 @dataclass(frozen=True)
 class TrainedHotspots:
@@ -336,6 +342,9 @@ def _card(
             "top_share": config.top_share,
             "grids": 1 + len(config.moves),
             "size_m": training.size_m,
+            "shifts": ", ".join(log.shifts.names),
+            "zone": log.shifts.zone,
+            "country": training.country,
             "held_out_weeks": training.held_out,
         },
         limits=LIMITS,

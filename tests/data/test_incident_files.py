@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -249,3 +250,8 @@ def test_the_file_tells_days_from_months() -> None:
     with pytest.raises(TableError, match="say which comes first with day_first"):
         day_first_in(pa.array(["03/04/2026"]))
     assert read_times(pa.array(["03/04/2026"]), True).moments("UTC")[0] == 1_775_217_600_000_000
+
+
+def test_nothing_is_known_before_it_happens() -> None:
+    with pytest.raises(TableError, match="expected a report delay of 0 hours or more, found -5"):
+        ColumnMap(report_delay=timedelta(hours=-5))

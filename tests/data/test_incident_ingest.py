@@ -65,13 +65,26 @@ def test_a_file_is_taken_in_once(settings: Settings, city: Callable[..., Path]) 
     said: list[str] = []
     taken = ingest_incidents(path, settings, progress=lambda text, _: said.append(text))
     assert taken == Taken(accepted=4)
-    assert said == ["4 rows read"]
+    assert said[0] == "4 rows read"
+    assert "4 rows do not say reported or discovered" in said[1]
     assert ingest_incidents(path, settings) == Taken(duplicates=4)
     assert ingest_incidents(city(*GOOD[:2]), settings) == Taken(duplicates=2)
     read = history(settings).read()
     assert "Zhao" not in str(read.to_pylist())
     assert read["occurred_at"][0].as_py() == datetime(2025, 3, 1, 14, tzinfo=UTC)
     assert set(read["source"].to_pylist()) == {"file:csv"}
+
+
+def test_the_commonest_fault_is_told_without_a_row(
+    settings: Settings, city: Callable[..., Path]
+) -> None:
+    said: list[str] = []
+    path = city(GOOD[0], SWAPPED, SWAPPED.replace("12:30", "12:40"), ISLAND)
+    ingest_incidents(path, settings, progress=lambda text, _: said.append(text))
+    assert said[-1].startswith("2 rows refused: lon, lat: expected a place within")
+    assert "swapped" in said[-1]
+    assert "Zhao" not in said[-1]
+    assert "106.5503" not in said[-1]
 
 
 def test_bad_rows_are_kept_and_pass_once_mended(

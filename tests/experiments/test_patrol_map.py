@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,13 @@ import pytest
 
 from data.columns import TableError
 from data.settings import Settings
-from experiments.patrol_map import Asked, keep_places, made_map, published_hotspots
+from experiments.patrol_map import (
+    Asked,
+    keep_places,
+    lay_incidents,
+    made_map,
+    published_hotspots,
+)
 from features.covariates import CovariateError
 from models.hotspot import HotspotConfig
 from models.surface import Surface, SurfaceError
@@ -102,8 +108,7 @@ def test_one_category_and_days_without_hours_make_a_map_of_whole_days(tmp_path: 
 def test_twenty_incidents_make_a_map_that_promises_little(tmp_path: Path) -> None:
     settings = Settings(var=tmp_path / "var", zone="UTC")
     mapped = made_map(asked(tmp_path, city(20, CITIES["Quito"])), settings, silent)
-    bundle = published_hotspots(settings)
-    assert bundle is not None
+    [bundle] = published_hotspots(settings)
     assert bundle.model.trees is None
     assert 0 < mapped.surface.expected.sum() < 1
 
@@ -136,8 +141,7 @@ def test_a_table_of_places_is_learnt_from_and_needed_again(tmp_path: Path) -> No
     pq.write_table(table, tmp_path / "places.parquet")
     frame = city(3_000, CITIES["Quito"])
     made_map(asked(tmp_path, frame, places=tmp_path / "places.parquet"), settings, silent)
-    bundle = published_hotspots(settings)
-    assert bundle is not None
+    [bundle] = published_hotspots(settings)
     assert bundle.model.covariates == ("bars",)
 
 
@@ -153,3 +157,52 @@ def test_a_table_of_places_needs_numbers(table: pa.Table, tmp_path: Path) -> Non
     pq.write_table(table, tmp_path / "places.parquet")
     with pytest.raises(CovariateError, match="expected lon, lat and columns of numbers"):
         keep_places(tmp_path / "places.parquet", Settings(var=tmp_path))
+
+
+def test_a_model_trained_later_draws_no_earlier_map(tmp_path: Path) -> None:
+    settings = Settings(var=tmp_path / "var", zone="UTC")
+    frame = city(2_500, CITIES["Quito"])
+    made_map(asked(tmp_path, frame), settings, silent)
+    made_map(asked(tmp_path, frame, as_of=AS_OF - timedelta(days=60)), settings, silent)
+    later, earlier = sorted(
+        (datetime.fromisoformat(one.card.as_of) for one in published_hotspots(settings)),
+        reverse=True,
+    )
+    assert later - earlier == timedelta(days=60)
+
+
+def test_asking_for_other_cells_trains_anew_and_asking_for_none_does_not(tmp_path: Path) -> None:
+    settings = Settings(var=tmp_path / "var", zone="UTC")
+    frame = city(300, CITIES["Quito"])
+    made_map(asked(tmp_path, frame), settings, silent)
+    big = replace(QUICK, size_m=500.0)
+    assert (
+        made_map(asked(tmp_path, frame, training=big), settings, silent).surface.grid.size_m == 250
+    )
+    mapped = made_map(asked(tmp_path, frame, training=big, strict=("size_m",)), settings, silent)
+    assert mapped.surface.grid.size_m == 500
+
+
+def test_what_cannot_be_is_refused_at_once(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="as_of that has come"):
+        Asked(as_of=datetime.now(UTC) + timedelta(days=1), out=tmp_path / "m.geojson")
+    with pytest.raises(ValueError, match="coverage above 0"):
+        Asked(as_of=AS_OF, out=tmp_path / "m.geojson", coverage=0)
+    with pytest.raises(ValueError, match="expected zh or en"):
+        Asked(as_of=AS_OF, out=tmp_path / "m", picture=tmp_path / "m.png", lang="fr")
+    with pytest.raises(ValueError, match="ISO 3166"):
+        HotspotTraining(country="ZZ")
+
+
+def test_a_file_of_another_city_is_told(tmp_path: Path) -> None:
+    settings = Settings(var=tmp_path / "var", zone="UTC")
+    made_map(asked(tmp_path, city(300, CITIES["Quito"])), settings, silent)
+    with pytest.raises(HotspotError, match="expected incidents of this city"):
+        made_map(asked(tmp_path, city(300, CITIES["Sydney"])), settings, silent)
+
+
+def test_invented_incidents_never_meet_real_ones(tmp_path: Path) -> None:
+    settings = Settings(var=tmp_path / "var", zone="UTC")
+    made_map(asked(tmp_path, city(300, CITIES["Quito"])), settings, silent)
+    with pytest.raises(HotspotError, match="another FOREWARN_VAR"):
+        lay_incidents(settings)

@@ -316,6 +316,7 @@ def test_a_cell_without_reasons_is_explained_from_its_numbers(
     assert len(found["sentences"]) == 2
     assert "1.25 times that" in found["sentences"][0]["en"]
     assert "not stable" in found["sentences"][1]["en"]
+    assert "all categories together" in found["sentences"][1]["en"]
 
 
 @pytest.mark.parametrize(
