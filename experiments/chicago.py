@@ -295,6 +295,7 @@ def _result(found: Sequence[_Found], predspot: Any, quick: bool) -> Result:
         f"250 m: significantly behind in {len(behind)} of {compared} comparisons at 1, 2, 5 %"
         + (f": {'; '.join(behind)}" if behind else "")
     )
+    notes.append("KDE, self-exciting and near repeat: by week, on the first grid only")
     notes.append(
         "room: hits of who knows the rates, if they are as we fitted them, less the count's hits"
     )

@@ -436,7 +436,7 @@ def test_the_loop_goes_on_while_a_plan_is_made_and_a_second_one_is_told_to_come_
     tmp_path: Path,
 ) -> None:
     async def crowd() -> tuple[Any, int]:
-        planner = planner_at(tmp_path)
+        planner = planner_at(tmp_path, deadline_s=240.0)
         first = asyncio.create_task(planner.plan(REQUEST))
         await asyncio.sleep(0.05)
         with pytest.raises(Problem) as caught:
