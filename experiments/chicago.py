@@ -15,12 +15,13 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from data.sources import chicago, real_data_folder
 from experiments.predspot_rival import PredspotError, PredspotSettings, predspot_forecasts
 from experiments.result import Result
 from features.shifts import Shifts
-from models.hotspot import HotspotConfig
+from models.hotspot import HotspotConfig, levelled
 from models.hotspot_baselines import (
     ExponentialCount,
     KernelDensity,
@@ -219,16 +220,28 @@ def _again(first: Week, rest: Any) -> Any:
 
 
 def _ceiling(weeks: Sequence[Week]) -> dict[float, float]:
-    """Hit rate of somebody who knew the rates, if the rates were those we fitted."""
+    """Hit rate of somebody who knew the rates, if the rates were those we fitted.
+
+    Their level and spread are fitted to what came in these weeks: rates that are too even would
+    promise less than the counts reach.
+    """
     rng = np.random.default_rng(0)
     hits, total = np.zeros(len(TOP)), 0.0
     shape = weeks[0].scores[OURS].shape
+    levels = [_level(weeks, category) for category in range(shape[0])]
     for category, shift in np.ndindex(*shape[:2]):
-        rates = np.stack([week.scores[OURS][category, shift] for week in weeks])
+        given = np.stack([week.scores[OURS][category, shift] for week in weeks])
+        rates = np.exp(levels[category][0] + levels[category][1] * np.log(given))
         known = attainable(rates, 20, rng, TOP)
         hits += known.hits
         total += float(rates.sum())
     return dict(zip(TOP, (hits / total).tolist(), strict=True))
+
+
+def _level(weeks: Sequence[Week], category: int) -> NDArray[np.float64]:
+    rate = np.concatenate([week.scores[OURS][category].ravel() for week in weeks])
+    came = np.concatenate([week.counts[category].ravel() for week in weeks])
+    return levelled(rate, came, np.array([0.0, 1.0]))
 
 
 # --- predspot, on the weeks that it finishes

@@ -26,7 +26,7 @@ from features.hotspot import USUAL, Log, Panel, layout
 from models.trees import ModelError, Recipe, Trees
 from models.usual_rate import UsualRate
 
-__all__ = ["Forecast", "HotspotConfig", "HotspotModel", "Period", "Periods", "periods"]
+__all__ = ["Forecast", "HotspotConfig", "HotspotModel", "Period", "Periods", "levelled", "periods"]
 
 Floats = NDArray[np.float64]
 PRIOR = (0.25, 0.05, 0.1, 0.05, 0.1, 0.1, 0.05, 0.05, 0.05, 0.05, 0.03, 0.02, 0.02, 0.01)
@@ -237,7 +237,7 @@ class HotspotModel:
         for category in range(len(self.categories)):
             rate = np.concatenate([one[category].ravel() for one in found])
             count = np.concatenate([one.counts[category].ravel() for one in later])
-            level[category] = _levelled(rate, count, level[category])
+            level[category] = levelled(rate, count, level[category])
             fitted = np.exp(level[category][0] + level[category][1] * np.log(rate))
             shape[category] = _gamma_shape(fitted, count)
         return replace(self, level=level, shape=shape)
@@ -402,8 +402,22 @@ def _thinned_evenly(cells: int, most: int) -> NDArray[np.int64]:
     return np.sort(np.random.default_rng(0).choice(cells, most, replace=False))
 
 
-def _levelled(rate: Floats, count: Floats, before: Floats) -> Floats:
-    """Poisson regression of counts on the log of the rate, on top of the level before."""
+def levelled(rate: Floats, count: Floats, before: Floats) -> Floats:
+    """Poisson regression of counts on the log of the rate, on top of the level before.
+
+    Parameters
+    ----------
+    rate, count : float64 arrays, shape (n,)
+        Rates above 0 and what came.
+    before : float64 array, shape (2,)
+        Intercept and slope; given back where too little came to say better.
+
+    Examples
+    --------
+    >>> rate = np.array([1.0, 2.0, 4.0] * 100)
+    >>> levelled(rate, 2 * rate, np.array([0.0, 1.0])).round(3).tolist()
+    [0.693, 1.0]
+    """
     x = np.log(rate)
     a, b = 0.0, 1.0
     if count.sum() < ENOUGH / 10:
