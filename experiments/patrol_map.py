@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
@@ -46,6 +47,7 @@ __all__ = [
 
 Progress = Callable[[str, float], None]
 SIMULATED = "simulator"
+STALE_DAYS = 7  # a forecast's own length
 PLACES = Path("incidents") / "places.table"
 SHARES = ("area_share", "expected_share")
 
@@ -118,6 +120,7 @@ class Mapped:
 
     surface: Surface
     coverage: float
+    latest: datetime
     folder: Path
     files: tuple[Path, ...]
     cells: int
@@ -136,8 +139,17 @@ class Mapped:
                 "files": [str(file) for file in self.files],
                 "surface": str(self.folder),
             },
-            tuple(f"written: {file}" for file in self.files),
+            (*self._age(), *(f"written: {file}" for file in self.files)),
         )
+
+    def _age(self) -> Iterator[str]:
+        """Say so where what is known ends long before the map begins: nothing is filled in."""
+        days = (self.surface.as_of - self.latest).days
+        if days > STALE_DAYS:
+            yield (
+                f"expected incidents up to as_of, found the last one known {days} days earlier "
+                f"({self.latest:%F}): the map is of what was known then; bring later ones"
+            )
 
     def _likeliest(self, shift: int) -> Iterator[tuple[str, ...]]:
         layer, names = self.surface.layer(shift), self.surface.grid.names()
@@ -193,8 +205,9 @@ def made_map(asked: Asked, settings: Settings, progress: Progress) -> Mapped:
     surface = make_surface(bundle, table, day, asked.as_of, options=options, progress=progress)
     surface.layer(0, asked.category).top(asked.coverage)  # refused before anything is written
     folder = surface.save(settings.var / "hotspots" / day.isoformat())
-    files, cells = _written(surface, asked)
-    return Mapped(surface, asked.coverage, folder, tuple(files), cells)
+    latest = pc.max(table["occurred_at"]).as_py()
+    files, cells = _written(surface, asked, latest)
+    return Mapped(surface, asked.coverage, latest, folder, tuple(files), cells)
 
 
 def lay_incidents(settings: Settings, city: PlacesCity | None = None, *, seed: int = 7) -> int:
@@ -323,7 +336,7 @@ def _day_of(bundle: HotspotBundle, as_of: datetime) -> date:
     return bundle.shifts.date_of(int(day[0]))
 
 
-def _written(surface: Surface, asked: Asked) -> tuple[list[Path], int]:
+def _written(surface: Surface, asked: Asked, latest: datetime) -> tuple[list[Path], int]:
     """One GeoJSON of all shifts, reasons included, and pictures if asked for."""
     features: list[dict[str, Any]] = []
     page: dict[str, Any] = {}
@@ -343,7 +356,7 @@ def _written(surface: Surface, asked: Asked) -> tuple[list[Path], int]:
             feature["properties"]["why"] = _why(surface, shift, cell, asked.category, bands)
             features.append(feature)
     asked.out.parent.mkdir(parents=True, exist_ok=True)
-    whole = {**page, "shifts": shifts, "features": features}
+    whole = {**page, "last_incident_at": latest, "shifts": shifts, "features": features}
     asked.out.write_text(json.dumps(whole, ensure_ascii=False, default=_said_time), "utf-8")
     files = [asked.out]
     if asked.picture is not None:

@@ -113,6 +113,15 @@ def test_twenty_incidents_make_a_map_that_promises_little(tmp_path: Path) -> Non
     assert 0 < mapped.surface.expected.sum() < 1
 
 
+def test_a_map_of_what_was_known_long_ago_says_so(tmp_path: Path) -> None:
+    settings = Settings(var=tmp_path / "var", zone="UTC")
+    late = asked(tmp_path, city(300, CITIES["Quito"]), as_of=AS_OF + timedelta(days=30))
+    mapped = made_map(late, settings, silent)
+    assert "the last one known 30 days earlier" in mapped.result().notes[0]
+    page = json.loads(late.out.read_text("utf-8"))
+    assert datetime.fromisoformat(page["last_incident_at"]) < AS_OF
+
+
 def test_too_little_says_in_one_sentence_why_not(tmp_path: Path) -> None:
     settings = Settings(var=tmp_path / "var", zone="UTC")
     with pytest.raises(HotspotError, match=r"at least 10 incidents.*found 5"):
