@@ -390,8 +390,9 @@ def train_hotspot(
 ) -> None:
     """Train, judge, sign and register a model of places as it could have been trained then."""
     from data.incident_ingest import read_truth_incidents
-    from experiments.patrol_map import keep_places, known_places, trained_hotspots
+    from experiments.patrol_map import keep_places, known_places
     from experiments.result import print_result
+    from experiments.trained import trained_hotspots
     from training.hotspots import train_hotspots
 
     settings = _settings()

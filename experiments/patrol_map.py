@@ -1,4 +1,4 @@
-"""From incidents to an explained patrol map: what `forewarn train hotspot` and `hotspots` do."""
+"""From incidents to an explained patrol map: what `forewarn hotspots` does."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -30,7 +30,7 @@ from models.surface import Surface
 from serving.hotspots import geojson
 from serving.map_of_day import MapOfDay
 from training.hotspot_map import check_picture, draw_map
-from training.hotspots import HotspotError, HotspotTraining, TrainedHotspots, train_hotspots
+from training.hotspots import HotspotError, HotspotTraining, train_hotspots
 from training.surfaces import SurfaceOptions, make_surface
 
 __all__ = [
@@ -42,7 +42,6 @@ __all__ = [
     "made_map",
     "map_of_today",
     "published_hotspots",
-    "trained_hotspots",
 ]
 
 Progress = Callable[[str, float], None]
@@ -302,22 +301,6 @@ def _as_asked(bundle: HotspotBundle, asked: Asked) -> bool:
         "country": bundle.days.calendar.country,
     }
     return all(has[name] == getattr(asked.training, name) for name in asked.strict)
-
-
-def trained_hotspots(run: TrainedHotspots) -> Result:
-    """Lay out the figures of a hotspot model."""
-    return Result(
-        title=f"hotspot model {run.version[:12]}, judged on the last weeks before as_of",
-        columns=("figure", "value [95 % interval over weeks]"),
-        rows=[(name, str(interval)) for name, interval in run.figures.items()],
-        figures={
-            "version": run.version,
-            "bundle": str(run.bundle),
-            "run_id": run.run_id,
-            **{name: interval.as_dict()["value"] for name, interval in run.figures.items()},
-        },
-        notes=(f"bundle {run.bundle}",),
-    )
 
 
 def _train(table: pa.Table, asked: Asked, settings: Settings, progress: Progress) -> None:

@@ -2,9 +2,10 @@
 
 from experiments.result import Result
 from training.fit import TrainedRun
+from training.hotspots import TrainedHotspots
 from training.suspect_lines import TrainedLines
 
-__all__ = ["trained", "trained_lines"]
+__all__ = ["trained", "trained_hotspots", "trained_lines"]
 
 
 def trained(run: TrainedRun) -> Result:
@@ -32,8 +33,17 @@ def trained(run: TrainedRun) -> Result:
 
 def trained_lines(run: TrainedLines) -> Result:
     """Lay out the figures of a model of suspect lines."""
+    return _one_model(f"model of suspect lines {run.version[:12]}, judged out of fold", run)
+
+
+def trained_hotspots(run: TrainedHotspots) -> Result:
+    """Lay out the figures of a model of places; intervals are over weeks."""
+    return _one_model(f"hotspot model {run.version[:12]}, judged on weeks held out", run)
+
+
+def _one_model(title: str, run: TrainedLines | TrainedHotspots) -> Result:
     return Result(
-        title=f"model of suspect lines {run.version[:12]}, judged out of fold",
+        title=title,
         columns=("figure", "value [95 % interval]"),
         rows=[(name, str(interval)) for name, interval in run.figures.items()],
         figures={
