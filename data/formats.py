@@ -9,11 +9,11 @@ import csv
 import hashlib
 import io
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import compress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -27,7 +27,7 @@ from data.columns import FIELDS, TableError, check_names
 from data.problems import Problem
 from data.tables import CODE, EVENT_SCHEMA, TIME
 
-__all__ = ["FORMATS", "Overlong", "Portion", "portions"]
+__all__ = ["FORMATS", "Overlong", "Portion", "portions", "reader_of"]
 
 BLOCK = 32 << 20  # bytes of text read at once
 LONGEST_LINE = 64 << 20
@@ -98,16 +98,7 @@ def portions(path: Path) -> Iterator[Portion]:
         If the file cannot be read, or its columns are not ours. What was yielded before stands.
     """
     path = Path(path)
-    reader = FORMATS.get(path.suffix.lower())
-    if reader is None:
-        raise TableError(
-            f"expected a file that ends in {', '.join(FORMATS)}, found {path.name!r}; "
-            "rename it, or convert it to one of these"
-        )
-    if not path.is_file():
-        raise TableError(f"expected a file at {path}, found none; correct the path")
-    if path.stat().st_size == 0:
-        raise TableError(f"expected records in {path}, found an empty file; bring it again")
+    reader = reader_of(path, FORMATS, "records")
     try:
         yield from reader(path)
     except (pa.ArrowException, OSError) as error:
@@ -116,6 +107,30 @@ def portions(path: Path) -> Iterator[Portion]:
             f"expected a whole {path.suffix} file, found {path} damaged ({type(error).__name__}); "
             "bring it again: records that were taken in are known by their event_id"
         ) from None
+
+
+Reader = TypeVar("Reader")
+
+
+def reader_of(path: Path, readers: Mapping[str, Reader], holds: str) -> Reader:
+    """Choose what reads a file by its suffix.
+
+    Raises
+    ------
+    TableError
+        If nothing reads such files, or there is none, or an empty one.
+    """
+    reader = readers.get(path.suffix.lower())
+    if reader is None:
+        raise TableError(
+            f"expected a file that ends in {', '.join(readers)}, found {path.name!r}; "
+            "rename it, or convert it to one of these"
+        )
+    if not path.is_file():
+        raise TableError(f"expected a file at {path}, found none; correct the path")
+    if path.stat().st_size == 0:
+        raise TableError(f"expected {holds} in {path}, found an empty file; bring it again")
+    return reader
 
 
 # --- JSON lines

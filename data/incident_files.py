@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from pydantic_core import from_json
 
 from data.columns import TableError
-from data.formats import Overlong
+from data.formats import Overlong, reader_of
 from data.problems import Problem, found_in
 
 __all__ = ["ColumnMap", "IncidentPortion", "incident_portions"]
@@ -176,16 +176,7 @@ def incident_portions(path: Path, columns: ColumnMap | None = None) -> Iterator[
         If it cannot be read, or its columns cannot be told.
     """
     path = Path(path)
-    reader = FORMATS.get(path.suffix.lower())
-    if reader is None:
-        raise TableError(
-            f"expected a file that ends in {', '.join(FORMATS)}, found {path.name!r}; "
-            "rename it, or convert it to one of these"
-        )
-    if not path.is_file():
-        raise TableError(f"expected a file at {path}, found none; correct the path")
-    if path.stat().st_size == 0:
-        raise TableError(f"expected incidents in {path}, found an empty file; bring it again")
+    reader = reader_of(path, FORMATS, "incidents")
     try:
         yield from reader(path, columns or ColumnMap())
     except (pa.ArrowException, OSError) as error:

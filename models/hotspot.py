@@ -30,9 +30,7 @@ __all__ = ["Forecast", "HotspotConfig", "HotspotModel", "Period", "Periods", "le
 
 Floats = NDArray[np.float64]
 PRIOR = (0.25, 0.05, 0.1, 0.05, 0.1, 0.1, 0.05, 0.05, 0.05, 0.05, 0.03, 0.02, 0.02, 0.01)
-SLOPE_INCIDENTS = (
-    50.0  # that vary e-fold weigh as much as a slope of 1; one spot says nothing of it
-)
+SLOPE_INCIDENTS = 50.0  # as much as a slope of 1: one spot says nothing of it
 LEAST_SHAPE = 0.05  # below, nine tenths of a Gamma law lie under its mean
 ENOUGH = 2_000  # incidents to learn trees from; below, the usual rate stands alone
 RECIPE: Mapping[str, Any] = {
@@ -43,7 +41,7 @@ RECIPE: Mapping[str, Any] = {
     "feature_fraction": 0.3,
     "lambda_l2": 20.0,
     "max_bin": 63,
-    # by gradient: as good as bagging on our weeks, in half the time (Ke et al. 2017, section 3)
+    # rows drawn by gradient instead of bagging: Ke et al. 2017, section 3
     "data_sample_strategy": "goss",
     "bagging_fraction": 1.0,
     "bagging_freq": 0,
