@@ -131,7 +131,10 @@ def backtest(
         if model is None or number % test.retrain_weeks == 0:
             model = _trained(logs, day, test.config, kept)
         for offset, log in enumerate(logs):
-            yield _week(log, day, model, test, (number, offset)), model
+            panel = Panel(log, day, test.config.horizon_days)
+            if offset < len(kept):
+                kept[offset][day] = panel  # to be learnt from when the week is over
+            yield _week(panel, model, test, (number, offset)), model
         if progress is not None:
             when = test.first + timedelta(days=7 * number)
             progress(f"week of {when} forecast on {len(logs)} grids", (number + 1) / test.weeks)
@@ -195,8 +198,9 @@ def _trained(
     return HotspotModel.fit(past, config)
 
 
-def _week(log: Log, day: int, model: HotspotModel, test: Backtest, at: tuple[int, int]) -> Week:
-    forecast = model.forecast(Panel(log, day, test.config.horizon_days))
+def _week(panel: Panel, model: HotspotModel, test: Backtest, at: tuple[int, int]) -> Week:
+    log, day = panel.log, panel.day
+    forecast = model.forecast(panel)
     scores = {OURS: forecast.expected, USUAL: forecast.rate}
     rivals = [*test.rivals, *(test.slow_rivals if at[1] < test.slow_offsets else ())]
     shape = forecast.expected.shape
