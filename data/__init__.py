@@ -7,7 +7,8 @@ be (`data.labels`) and where others come from (`data.sources`, `data.simulator`)
 facts at a moment is for `features`; what to conclude is for `models`.
 
 Incidents, which have a place and no person (`data.incidents`), come in beside them
-(`data.incident_ingest`, for the city's limits `data.places`) and are kept apart.
+(`data.incident_ingest`, for the city's limits `data.places`) and are kept apart; the city's
+districts (`data.districts`) are for reports alone.
 
 Modules are imported when they are first asked for: a worker that scores must not pay for what only
 training reads.
@@ -20,6 +21,7 @@ __all__ = [
     "clock",
     "columns",
     "database",
+    "districts",
     "embedded",
     "events",
     "formats",

@@ -50,6 +50,12 @@ SETTINGS = (
         "a SQLite file under FOREWARN_VAR",
         "MLflow tracking server for training runs",
     ),
+    Setting(
+        "FOREWARN_DISTRICTS",
+        "none: plans have no exposure report",
+        "GeoJSON file of the city's districts (properties `name` and, if known, `residents`): "
+        "patrol plans then tell each district's share of patrol time and of expected incidents",
+    ),
 )
 
 
@@ -75,6 +81,7 @@ class Settings:
     zone: str = "Asia/Shanghai"
     bundle: Path | None = None
     tracking_url: str | None = None
+    districts: Path | None = None
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
@@ -86,7 +93,6 @@ class Settings:
             If a value cannot be used.
         """
         given = {name: value.strip() for name, value in environ.items() if value.strip()}
-        bundle = given.get("FOREWARN_BUNDLE")
         return cls(
             var=Path(given.get("FOREWARN_VAR", "var")),
             database_url=_url(given, "FOREWARN_DATABASE_URL", ("postgresql", "postgres")),
@@ -94,9 +100,14 @@ class Settings:
             pseudonym_key=_key(given.get("FOREWARN_PSEUDONYM_KEY")),
             pseudonym_hash=_hash(given.get("FOREWARN_PSEUDONYM_HASH", "sha256")),
             zone=_zone(given.get("FOREWARN_ZONE", "Asia/Shanghai")),
-            bundle=Path(bundle) if bundle else None,
+            bundle=_path(given, "FOREWARN_BUNDLE"),
             tracking_url=given.get("FOREWARN_MLFLOW_URL"),
+            districts=_path(given, "FOREWARN_DISTRICTS"),
         )
+
+
+def _path(given: Mapping[str, str], name: str) -> Path | None:
+    return Path(given[name]) if name in given else None
 
 
 def _url(given: Mapping[str, str], name: str, schemes: tuple[str, ...]) -> str | None:

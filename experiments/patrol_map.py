@@ -23,7 +23,6 @@ from features.covariates import CovariateError, Covariates
 from features.grid import Grid
 from models.hotspot import HotspotConfig
 from models.hotspot_bundle import HotspotBundle
-from models.reporting import RankBands, rank_bands
 from models.sealed import MANIFEST
 from models.signing import PublicKey
 from models.surface import Surface
@@ -324,19 +323,14 @@ def _written(surface: Surface, asked: Asked, latest: datetime) -> tuple[list[Pat
     features: list[dict[str, Any]] = []
     page: dict[str, Any] = {}
     shifts: list[dict[str, Any]] = []
+    found = MapOfDay(surface, ())
     for shift in range(len(surface.shifts)):
-        page = geojson(MapOfDay(surface, ()), shift, asked.category, asked.coverage)
-        layer = surface.layer(shift, asked.category)
-        bands = rank_bands(layer.expected, coverage=asked.coverage)
+        page = geojson(found, shift, asked.category, asked.coverage)
         shifts.append(page.pop("shift") | {share: page.pop(share) for share in SHARES})
         for feature in page["features"]:
             cell = surface.position(feature["properties"]["cell"])
             feature["properties"]["shift"] = surface.shifts.names[shift]
-            feature["properties"]["rank_if_reporting_differs"] = [
-                int(bands.best[cell]),
-                int(bands.worst[cell]),
-            ]
-            feature["properties"]["why"] = _why(surface, shift, cell, asked.category, bands)
+            feature["properties"]["why"] = _why(found, shift, cell, asked)
             features.append(feature)
     asked.out.parent.mkdir(parents=True, exist_ok=True)
     whole = {**page, "last_incident_at": latest, "shifts": shifts, "features": features}
@@ -362,11 +356,11 @@ def _said_time(moment: datetime | date) -> str:
     return moment.isoformat()
 
 
-def _why(
-    surface: Surface, shift: int, cell: int, category: str | None, bands: RankBands
-) -> dict[str, list[str]]:
+def _why(found: MapOfDay, shift: int, cell: int, asked: Asked) -> dict[str, list[str]]:
     """Sentences on a cell; without a category, on the one of which most is expected there."""
+    surface, category = found.surface, asked.category
     expected = surface.expected[:, shift, cell]
     kind = int(expected.argmax()) if category is None else surface.categories.index(category)
-    said = (*surface.reasons.get((kind, shift, cell), ()), bands.said(cell))
+    reporting = found.bands(shift, category).said(cell, asked.coverage)
+    said = (*surface.reasons.get((kind, shift, cell), ()), reporting)
     return {"zh": [zh for zh, _ in said], "en": [en for _, en in said]}

@@ -27,16 +27,22 @@ class DistrictExposure:
 
     Attributes
     ----------
+    cells
+        How many of the map's cells lie in it.
+    area_share
+        Their share of those of all districts.
     minutes, expected
         Patrol minutes and expected incidents of the period.
     minutes_share, expected_share
-        Of the whole city's; 0 where the city has none.
+        Of all districts'; 0 where there is none.
     ratio
         Share of minutes over share of incidents; None where no incident is expected.
     beyond_minutes
         Minutes above (below 0: under) the district's share.
     residents
         None where unknown.
+    residents_share
+        Of all districts'; None where those of any are unknown.
     minutes_per_1000, expected_per_1000
         By a thousand residents; None where they are unknown.
     flagged
@@ -45,6 +51,7 @@ class DistrictExposure:
 
     name: str
     cells: int
+    area_share: float
     minutes: float
     expected: float
     minutes_share: float
@@ -52,6 +59,7 @@ class DistrictExposure:
     ratio: float | None
     beyond_minutes: float
     residents: float | None
+    residents_share: float | None
     minutes_per_1000: float | None
     expected_per_1000: float | None
     flagged: bool
@@ -79,8 +87,13 @@ class DistrictExposure:
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """The district for JSON."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+        """The district for JSON, with its sentences."""
+        zh, en = self.said
+        return {
+            **{name: getattr(self, name) for name in self.__dataclass_fields__},
+            "zh": zh,
+            "en": en,
+        }
 
 
 @dataclass(frozen=True)
@@ -93,10 +106,14 @@ class ExposureReport:
         In the order given.
     threshold : float
         Ratio above which a district is flagged.
+    minutes_elsewhere, expected_elsewhere : float
+        Patrol minutes and expected incidents of cells that lie in no district.
     """
 
     districts: tuple[DistrictExposure, ...] = field(repr=False)
     threshold: float
+    minutes_elsewhere: float = 0.0
+    expected_elsewhere: float = 0.0
 
     @property
     def ranked(self) -> tuple[DistrictExposure, ...]:
@@ -121,7 +138,8 @@ class ExposureReport:
     @property
     def distance(self) -> float:
         """Share of patrol time that would have to move for all ratios to be 1 (total variation)."""
-        return sum(abs(one.minutes_share - one.expected_share) for one in self.districts) / 2
+        apart = sum(abs(one.minutes_share - one.expected_share) for one in self.districts)
+        return min(1.0, apart / 2)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -154,13 +172,12 @@ class ExposureReport:
         ]
 
     def as_dict(self) -> dict[str, Any]:
-        """The report for JSON."""
+        """The report for JSON, the largest ratio first."""
         return {
             "threshold": self.threshold,
             "distance": self.distance,
-            "largest": self.largest.name,
-            "smallest": self.smallest.name,
-            "flagged": [one.name for one in self.flagged],
+            "minutes_elsewhere": self.minutes_elsewhere,
+            "expected_elsewhere": self.expected_elsewhere,
             "districts": [one.as_dict() for one in self.ranked],
         }
 
@@ -208,47 +225,44 @@ def exposure(
     given, awaited = np.asarray(minutes, np.float64), np.asarray(expected, np.float64)
     people = np.full(len(names), np.nan) if residents is None else np.asarray(residents, np.float64)
     _check(names, at, (given, awaited), people)
-    at, given, awaited = at[at >= 0], given[at >= 0], awaited[at >= 0]
-    totals = [np.bincount(at, weight, len(names)) for weight in (given, awaited)]
-    cells = np.bincount(at, minlength=len(names))
-    found = [
-        _district(
-            name,
-            int(cells[one]),
-            (totals[0][one], totals[1][one]),
-            (totals[0].sum(), totals[1].sum()),
-            people[one],
-            threshold,
-        )
-        for one, name in enumerate(names)
+    inside = at >= 0
+    amounts = [
+        np.bincount(at[inside], weight[inside], len(names))
+        for weight in (np.ones(len(at)), given, awaited)
     ]
-    return ExposureReport(tuple(found), threshold)
-
-
-def _district(
-    name: str,
-    cells: int,
-    own: tuple[float, float],
-    whole: tuple[float, float],
-    residents: float,
-    threshold: float,
-) -> DistrictExposure:
-    minutes, expected = float(own[0]), float(own[1])
-    minutes_share, expected_share = (
-        float(part / total) if total > 0 else 0.0 for part, total in zip(own, whole, strict=True)
+    table = np.stack([*amounts, people])  # people are not a number, nor is their sum, if unknown
+    whole = table.sum(axis=1)
+    return ExposureReport(
+        tuple(
+            _district(name, own, whole, threshold) for name, own in zip(names, table.T, strict=True)
+        ),
+        threshold,
+        minutes_elsewhere=float(given[~inside].sum()),
+        expected_elsewhere=float(awaited[~inside].sum()),
     )
-    beyond = minutes - expected_share * float(whole[0])
-    known = bool(residents > 0)
+
+
+def _district(name: str, own: Floats, whole: Floats, threshold: float) -> DistrictExposure:
+    """One district from its cells, minutes, expected incidents and residents, and those of all."""
+    cells, minutes, expected, residents = own.tolist()
+    area_share, minutes_share, expected_share, residents_share = (
+        part / total if total > 0 else 0.0
+        for part, total in zip(own.tolist(), whole.tolist(), strict=True)
+    )
+    beyond = minutes - expected_share * float(whole[1])
+    known, all_known = residents > 0, bool(whole[3] > 0)
     return DistrictExposure(
         name=name,
-        cells=cells,
+        cells=int(cells),
+        area_share=area_share,
         minutes=minutes,
         expected=expected,
         minutes_share=minutes_share,
         expected_share=expected_share,
         ratio=minutes_share / expected_share if expected_share > 0 else None,
         beyond_minutes=beyond,
-        residents=float(residents) if known else None,
+        residents=residents if known else None,
+        residents_share=residents_share if all_known else None,
         minutes_per_1000=float(minutes / residents * 1_000) if known else None,
         expected_per_1000=float(expected / residents * 1_000) if known else None,
         flagged=bool(minutes_share > threshold * expected_share and beyond > BEYOND_MINUTES),

@@ -11,7 +11,6 @@ policing systems", FAccT 2021.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -45,60 +44,50 @@ class RankBands:
     ----------
     rank, best, worst : int64 arrays, shape (n,)
         As reported; ends of the band.
-    share_in_top : float64 array, shape (n,)
-        Share of the draws in which the cell lies within the coverage.
-    line : int
-        Cells within the coverage.
-    coverage : float
-        Share of the area.
     """
 
     rank: Ints
     best: Ints
     worst: Ints
-    share_in_top: Floats
-    line: int
-    coverage: float
 
-    @property
-    def crosses(self) -> Bools:
-        """Cells that are within the coverage at one end of the band, beyond at the other."""
-        return (self.best <= self.line) & (self.worst > self.line)
+    def crosses(self, coverage: float) -> Bools:
+        """Cells at the top of that share of the area at one end of the band, beyond at the other.
 
-    @property
-    def sure(self) -> Bools:
-        """Cells within the coverage at either end of the band."""
-        return self.worst <= self.line
+        Raises
+        ------
+        ValueError
+            If the coverage is not above 0 and at most 1; so for `sure` and `said`.
+        """
+        line = self._line(coverage)
+        return (self.best <= line) & (self.worst > line)
 
-    def said(self, cell: int) -> tuple[str, str]:
-        """What the band of a cell means, in Chinese and in English."""
-        verdict = "unsure" if self.crosses[cell] else ("sure_in" if self.sure[cell] else "sure_out")
-        zh, en = (text.format(cover=f"{self.coverage:.1%}") for text in WORDS[verdict])
+    def sure(self, coverage: float) -> Bools:
+        """Cells at the top of that share of the area at either end of the band."""
+        return self.worst <= self._line(coverage)
+
+    def said(self, cell: int, coverage: float) -> tuple[str, str]:
+        """What the band of a cell means at a coverage, in Chinese and in English."""
+        sure = "sure_in" if self.sure(coverage)[cell] else "sure_out"
+        verdict = WORDS["unsure" if self.crosses(coverage)[cell] else sure]
+        zh, en = (text.format(cover=f"{coverage:.1%}") for text in verdict)
         rank, best, worst = int(self.rank[cell]), int(self.best[cell]), int(self.worst[cell])
         return (
             f"按接报排第 {rank} 位，计入漏报后在第 {best} 至 {worst} 位之间：{zh}",
-            f"rank {rank} as reported, {best} to {worst} once under-reporting is allowed for: {en}",
+            f"Rank {rank} as reported, {best} to {worst} once under-reporting is allowed for: {en}",
         )
 
-    def as_dict(self) -> dict[str, Any]:
-        """The bands for JSON."""
-        return {
-            "coverage": self.coverage,
-            "line": self.line,
-            "crossing": int(self.crosses.sum()),
-            "rank": self.rank.tolist(),
-            "best": self.best.tolist(),
-            "worst": self.worst.tolist(),
-            "share_in_top": self.share_in_top.tolist(),
-        }
+    def _line(self, coverage: float) -> int:
+        """How many cells are at the top of a share of the area."""
+        if not 0 < coverage <= 1:
+            raise ValueError(f"expected a coverage above 0 and at most 1, found {coverage:g}")
+        return max(1, round(coverage * len(self.rank)))
 
 
-def rank_bands(  # noqa: PLR0913 - counts, a range, groups, a line, and how to draw
+def rank_bands(
     expected: ArrayLike,
     low: ArrayLike = PLAUSIBLE[0],
     high: ArrayLike = PLAUSIBLE[1],
     *,
-    coverage: float,
     group: ArrayLike | None = None,
     draws: int = DRAWS,
     seed: int = 0,
@@ -115,8 +104,6 @@ def rank_bands(  # noqa: PLR0913 - counts, a range, groups, a line, and how to d
         Reported incidents expected in each cell.
     low, high : float or array of shape (n,)
         Plausible share reported, above 0 and at most 1.
-    coverage : float
-        Share of the cells whose line is asked about.
     group : array of int, shape (n,), optional
         District of each cell; without it, each cell is one of its own.
     draws : int
@@ -125,19 +112,17 @@ def rank_bands(  # noqa: PLR0913 - counts, a range, groups, a line, and how to d
     Raises
     ------
     ValueError
-        If a count is negative, a share is not within (0, 1] or the coverage is not.
+        If a count is negative, or a share is not within (0, 1].
 
     Examples
     --------
-    >>> bands = rank_bands([9.0, 8.0, 1.0, 0.1], 0.3, 0.5, coverage=0.25)
-    >>> bands.crosses.tolist(), bands.worst.tolist()
+    >>> bands = rank_bands([9.0, 8.0, 1.0, 0.1], 0.3, 0.5)
+    >>> bands.crosses(0.25).tolist(), bands.worst.tolist()
     ([True, True, False, False], [2, 2, 3, 4])
-    >>> print(bands.said(2)[1])
-    rank 3 as reported, 3 to 3 once under-reporting is allowed for: outside the top 25.0% at any ...
+    >>> print(bands.said(2, 0.25)[1])
+    Rank 3 as reported, 3 to 3 once under-reporting is allowed for: outside the top 25.0% at any ...
     """
     counts, low, high = _checked(expected, low, high)
-    if not 0 < coverage <= 1:
-        raise ValueError(f"expected a coverage above 0 and at most 1, found {coverage:g}")
     if draws < 1:
         raise ValueError(f"expected at least one draw, found {draws}; {DRAWS} are usual")
     groups = np.arange(len(counts)) if group is None else np.unique(group, return_inverse=True)[1]
@@ -151,16 +136,12 @@ def rank_bands(  # noqa: PLR0913 - counts, a range, groups, a line, and how to d
     for draw in range(draws):
         share = low + (high - low) * rng.random(groups.max(initial=0) + 1)[groups]
         ranks[draw] = _ranks(counts / share)
-    line = max(1, round(coverage * len(counts)))
     ends = np.quantile(ranks, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
     rank = _ranks(counts)
     return RankBands(
         rank=rank,
         best=np.minimum(np.floor(ends[0]).astype(np.int64), rank),
         worst=np.maximum(np.ceil(ends[1]).astype(np.int64), rank),
-        share_in_top=(ranks <= line).mean(axis=0),
-        line=line,
-        coverage=coverage,
     )
 
 

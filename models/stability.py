@@ -9,7 +9,7 @@ References
 Openshaw, "The Modifiable Areal Unit Problem", Geo Books, 1984.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from features.grid import LARGEST_M, SMALLEST_M, Grid
 from models.trees import ModelError
 
-__all__ = ["STABLE", "MapCertificate", "alternatives", "certify_map"]
+__all__ = ["STABLE", "MapCertificate", "alternatives", "certify_map", "certify_maps"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -204,37 +204,97 @@ def certify_map(
     >>> sure.rank.tolist(), sure.rank_high.tolist(), sure.share_in_top[0.01].tolist()
     ([1, 2], [1, 2], [1.0, 0.0])
     """
-    for grid, found in ((base, values), *others):
-        _check(base, grid, found)
+    alone = ((grid, found[None]) for grid, found in others)
+    (certificate,) = certify_maps(
+        base, values[None], alone, coverages=coverages, threshold=threshold
+    )
+    return certificate
+
+
+def certify_maps(
+    base: Grid,
+    values: Floats,
+    others: Iterable[tuple[Grid, Floats]],
+    *,
+    coverages: Sequence[float] = (0.01, 0.02, 0.05),
+    threshold: float = STABLE,
+) -> list[MapCertificate]:
+    """Certify several maps of one grid at once: where its points lie is looked up for all of them.
+
+    Parameters
+    ----------
+    base : Grid
+    values : float64 array (k, n)
+        Of each map, as for `certify_map`.
+    others : iterable of (Grid, float64 array (k, m))
+        Taken one after the other: of each only the ranks are kept, 4 bytes a map and cell.
+    coverages, threshold
+        As for `certify_map`.
+
+    Returns
+    -------
+    list of MapCertificate
+        One a map.
+
+    Raises
+    ------
+    ModelError
+        As `certify_map` does.
+
+    Examples
+    --------
+    >>> lon, lat = np.array([106.55, 106.57]), np.array([29.56, 29.56])
+    >>> grid, two = Grid.over(lon, lat, size_m=250), np.array([[2.0, 1.0], [1.0, 2.0]])
+    >>> [sure.rank.tolist() for sure in certify_maps(grid, two, [(grid, two)])]
+    [[1, 2], [2, 1]]
+    """
     _check_shares(coverages, threshold)
     counts = {cover: max(1, round(cover * len(base))) for cover in coverages}
-    ranks = np.empty((len(base), len(others) + 1), np.int32)
-    tops = {cover: np.zeros(len(base), np.int64) for cover in coverages}
-    own: dict[float, Bools] = {}
-    for at, found in enumerate(_seen(base, values, others)):
-        ranks[:, at] = _ranks(found)
+    ranks: list[NDArray[np.int32]] = []
+    tops: dict[float, list[Bools]] = {cover: [] for cover in coverages}
+    for found in _seen(base, values, others):
+        ranks.append(np.stack([_ranks(one) for one in found]))
         for cover, count in counts.items():
-            inside = (ranks[:, at] <= count) & (found > 0)
-            own.setdefault(cover, inside)
-            tops[cover] += inside
-    rank = ranks[:, 0].astype(np.int64)
+            tops[cover].append((ranks[-1] <= count) & (found > 0))
+    return [
+        _certificate(
+            base,
+            np.stack([one[at] for one in ranks]),
+            {cover: np.stack([one[at] for one in found]) for cover, found in tops.items()},
+            threshold,
+        )
+        for at in range(len(values))
+    ]
+
+
+def _certificate(
+    base: Grid, ranks: NDArray[np.int32], tops: Mapping[float, Bools], threshold: float
+) -> MapCertificate:
+    """What ranks and tops on each of the grids, shape (grids, n), come to."""
     low, median, high = _interval(ranks)
-    share = {cover: found / ranks.shape[1] for cover, found in tops.items()}
     return MapCertificate(
-        base, rank, low, median, high, share, own, grids=ranks.shape[1], threshold=threshold
+        grid=base,
+        rank=ranks[0].astype(np.int64),
+        rank_low=low,
+        rank_median=median,
+        rank_high=high,
+        share_in_top={cover: found.mean(axis=0) for cover, found in tops.items()},
+        top={cover: found[0] for cover, found in tops.items()},
+        grids=len(ranks),
+        threshold=threshold,
     )
 
 
-def _check(base: Grid, grid: Grid, values: Floats) -> None:
+def _check(base: Grid, grid: Grid, values: Floats, maps: int) -> None:
     if grid.centre != base.centre:
         raise ModelError(
             f"expected grids around {base.centre}, found one around {grid.centre}; "
             "lay them with alternatives()"
         )
-    if values.shape != (len(grid),) or not (np.isfinite(values) & (values >= 0)).all():
+    if values.shape != (maps, len(grid)) or not (np.isfinite(values) & (values >= 0)).all():
         raise ModelError(
-            f"expected {len(grid)} finite values of 0 or more, one a cell, found shape "
-            f"{values.shape}; forecast on the grid that is certified"
+            f"expected {len(grid)} finite values of 0 or more, one a cell, for each map "
+            f"({maps}), found shape {values.shape}; forecast on the grid that is certified"
         )
     if not len(grid):
         raise ModelError("expected a grid with cells, found none; lay it with Grid.over")
@@ -248,28 +308,37 @@ def _check_shares(coverages: Sequence[float], threshold: float) -> None:
         )
 
 
-def _seen(base: Grid, values: Floats, others: Sequence[tuple[Grid, Floats]]) -> Iterator[Floats]:
-    """Density in each cell of the base as each grid sees it, the base's own first."""
+def _seen(base: Grid, values: Floats, others: Iterable[tuple[Grid, Floats]]) -> Iterator[Floats]:
+    """Density in each cell of the base as each grid sees it, the base's own first, (k, n)."""
+    _check(base, base, values, len(values))
     yield values / base.size_m**2
     for grid, found in others:
+        _check(base, grid, found, len(values))
         yield _on_base(base, grid, found / grid.size_m**2)
 
 
 def _on_base(base: Grid, grid: Grid, density: Floats) -> Floats:
-    """Mean of a grid's density over points inside each of the base's cells, shape (n,)."""
+    """Mean of a grid's densities over points inside each of the base's cells, shape (k, n)."""
     x, y = base.centres_m()
     steps = [(east, north) for north in _steps(base) for east in _steps(base)]
     inside = np.array(steps) @ _turn(base.rotation_deg).T
-    lookup = _Lookup(grid, density)
-    seen = np.empty(len(base))
+    lookup = _Lookup(grid)
+    ending_in_nothing = np.pad(density, ((0, 0), (0, 1)))  # where place -1 finds it
+    seen = np.empty((len(density), len(base)))
     for start in range(0, len(base), CHUNK):
         part = slice(start, start + CHUNK)
-        samples = np.stack([lookup.at(x[part] + dx, y[part] + dy) for dx, dy in inside])
-        # Sorted, so that equal samples in another order have the same mean to the bit, and as
-        # distances from the least, so that sixteen equal samples have exactly themselves as mean.
-        samples.sort(axis=0)
-        seen[part] = samples[0] + (samples - samples[0]).mean(axis=0)
+        places = np.stack([lookup.at(x[part] + dx, y[part] + dy) for dx, dy in inside])
+        for one, found in zip(ending_in_nothing, seen, strict=True):
+            found[part] = _mean(one[places])
     return seen
+
+
+def _mean(samples: Floats) -> Floats:
+    """Mean of equally many samples of each cell, shape (16, n), whatever their order."""
+    # Sorted, so that equal samples in another order have the same mean to the bit, and as
+    # distances from the least, so that sixteen equal samples have exactly themselves as mean.
+    samples.sort(axis=0)
+    return np.asarray(samples[0] + (samples - samples[0]).mean(axis=0))
 
 
 def _steps(grid: Grid) -> Floats:
@@ -282,18 +351,17 @@ def _turn(degrees: float) -> Floats:
 
 
 class _Lookup:
-    """A grid's densities by metres instead of degrees: no projection for each of the samples."""
+    """A grid's cells by metres instead of degrees: no projection for each of the samples."""
 
-    def __init__(self, grid: Grid, density: Floats) -> None:
+    def __init__(self, grid: Grid) -> None:
         self.to_own = _turn(-grid.rotation_deg) / grid.size_m
         self.offset = grid.offset_m
         self.corner = int(grid.columns.min()), int(grid.rows.min())
         self.width = int(grid.columns.max()) - self.corner[0] + 1
         self.keys = self._key(grid.columns, grid.rows)  # ascending, as the grid's cells are
-        self.density = density
 
-    def at(self, x: Floats, y: Floats) -> Floats:
-        """Density at points in metres, 0 where the grid has no cell."""
+    def at(self, x: Floats, y: Floats) -> Ints:
+        """Position of the cell at points in metres, -1 where the grid has none."""
         east, north = x - self.offset[0], y - self.offset[1]
         (a, b), (c, d) = self.to_own
         columns = np.floor(a * east + b * north).astype(np.int64)
@@ -301,7 +369,7 @@ class _Lookup:
         keys = self._key(columns, rows)
         place = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
         beside = (columns < self.corner[0]) | (columns >= self.corner[0] + self.width)
-        return np.where((self.keys[place] == keys) & ~beside, self.density[place], 0.0)
+        return np.where((self.keys[place] == keys) & ~beside, place, -1)
 
     def _key(self, columns: Ints, rows: Ints) -> Ints:
         return (rows - self.corner[1]) * self.width + columns - self.corner[0]
@@ -315,11 +383,11 @@ def _ranks(values: Floats) -> NDArray[np.int32]:
 
 
 def _interval(ranks: NDArray[np.int32]) -> tuple[Ints, Ints, Ints]:
-    found = np.sort(ranks, axis=1)
-    last = ranks.shape[1] - 1
+    found = np.sort(ranks, axis=0)
+    last = len(ranks) - 1
     low, high = int(np.floor(INTERVAL[0] * last)), int(np.ceil(INTERVAL[1] * last))
     return (
-        found[:, low].astype(np.int64),
-        found[:, last // 2].astype(np.int64),
-        found[:, high].astype(np.int64),
+        found[low].astype(np.int64),
+        found[last // 2].astype(np.int64),
+        found[high].astype(np.int64),
     )

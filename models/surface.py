@@ -23,8 +23,10 @@ from features.shifts import Shifts
 __all__ = ["Layer", "Surface", "SurfaceError"]
 
 Floats = NDArray[np.float64]
+Ranks = NDArray[np.int32]
+Shares = NDArray[np.float32]
 TABLE, PAGE = "surface.parquet", "surface.json"
-FORM = "forewarn-surface/2"  # 2: the page holds the digest of its table
+FORM = "forewarn-surface/3"  # 3: a certificate for each category
 TRIES = 3  # while somebody is replacing the files
 NUMBERS = ("expected", "low", "high", "usual")
 CERTIFIED = ("rank_low", "rank_high")
@@ -46,9 +48,9 @@ class Layer:
         Cells by expected count, the highest first.
     rank : int64 array, shape (n,)
         Rank of each cell, 1 the highest.
-    rank_low, rank_high : int64 arrays, shape (n,)
-        Best and worst rank when the grid is moved, turned and resized (all categories together).
-    share_in_top : mapping of coverage to float64 array, shape (n,)
+    rank_low, rank_high : int32 arrays, shape (n,)
+        Best and worst rank on this map when the grid is moved, turned and resized.
+    share_in_top : mapping of coverage to float32 array, shape (n,)
         Share of those grids in which the cell lies in the top of that coverage.
     """
 
@@ -58,9 +60,9 @@ class Layer:
     usual: Floats
     order: NDArray[np.int64]
     rank: NDArray[np.int64]
-    rank_low: NDArray[np.int64]
-    rank_high: NDArray[np.int64]
-    share_in_top: Mapping[float, Floats]
+    rank_low: Ranks
+    rank_high: Ranks
+    share_in_top: Mapping[float, Shares]
 
     def top(self, coverage: float) -> NDArray[np.int64]:
         """Cells of the top share of the area, the highest first, at least one.
@@ -98,8 +100,10 @@ class Surface:
     model : str
         Version of the model.
     expected, low, high, usual : float64 arrays, shape (categories, shifts, cells)
-    rank_low, rank_high : int64 arrays, shape (shifts, cells)
-    share_in_top : mapping of coverage to float64 array, shape (shifts, cells)
+    rank_low, rank_high : int32 arrays, shape (categories + 1, shifts, cells)
+        The certificate of each category's map, and last of all together.
+    share_in_top : mapping of coverage to float32 array, shape (categories + 1, shifts, cells)
+        The same.
     reasons : mapping of (category, shift, cell) positions to sentences ((zh, en), ...)
         Of the highest cells.
     """
@@ -114,9 +118,9 @@ class Surface:
     low: Floats
     high: Floats
     usual: Floats
-    rank_low: NDArray[np.int64]
-    rank_high: NDArray[np.int64]
-    share_in_top: Mapping[float, Floats]
+    rank_low: Ranks
+    rank_high: Ranks
+    share_in_top: Mapping[float, Shares]
     reasons: Mapping[tuple[int, int, int], Sequence[tuple[str, str]]] = field(default_factory=dict)
 
     def layer(self, shift: int, category: str | None = None) -> Layer:
@@ -132,7 +136,8 @@ class Surface:
                 f"expected a shift from 0 to {len(self.shifts) - 1}, found {shift}; "
                 f"they are {', '.join(self.shifts.names)}"
             )
-        numbers = {name: self._chosen(getattr(self, name), shift, category) for name in NUMBERS}
+        at = self._which(category)
+        numbers = {name: self._chosen(getattr(self, name)[:, shift], at) for name in NUMBERS}
         order = np.argsort(-numbers["expected"], kind="stable")
         rank = np.empty(len(order), np.int64)
         rank[order] = np.arange(1, len(order) + 1)
@@ -140,9 +145,9 @@ class Surface:
             **numbers,
             order=order,
             rank=rank,
-            rank_low=self.rank_low[shift],
-            rank_high=self.rank_high[shift],
-            share_in_top={cover: share[shift] for cover, share in self.share_in_top.items()},
+            rank_low=self.rank_low[at, shift],
+            rank_high=self.rank_high[at, shift],
+            share_in_top={cover: share[at, shift] for cover, share in self.share_in_top.items()},
         )
 
     def position(self, cell: str) -> int:
@@ -208,11 +213,11 @@ class Surface:
     def _opened(cls, page: Mapping[str, Any], table: pa.Table) -> "Surface":
         grid = Grid.from_dict(page["grid"])
         shifts = Shifts(tuple(page["shifts"]), page["zone"])
-        shape = (len(page["categories"]), len(shifts), len(grid))
-        flat = {name: table[name].to_numpy().reshape(shape) for name in NUMBERS}
-        certified = {name: table[name].to_numpy().reshape(shape)[0] for name in CERTIFIED}
+        shape = (len(page["categories"]) + 1, len(shifts), len(grid))
+        numbers = {name: table[name].to_numpy().reshape(shape)[:-1] for name in NUMBERS}
+        certified = {name: table[name].to_numpy().reshape(shape) for name in CERTIFIED}
         shares = {
-            cover: table[f"share_in_top_{cover:g}"].to_numpy().reshape(shape)[0]
+            cover: table[f"share_in_top_{cover:g}"].to_numpy().reshape(shape)
             for cover in page["coverages"]
         }
         return cls(
@@ -222,7 +227,7 @@ class Surface:
             as_of=datetime.fromisoformat(page["as_of"]),
             categories=tuple(page["categories"]),
             model=page["model"],
-            **flat,
+            **numbers,
             **certified,
             share_in_top=shares,
             reasons={
@@ -231,30 +236,35 @@ class Surface:
             },
         )
 
-    def _chosen(self, numbers: Floats, shift: int, category: str | None) -> Floats:
+    def _which(self, category: str | None) -> int:
+        """Position of a category's certificate; all together come last."""
         if category is None:
-            # intervals of a sum: the categories' own add up, which is on the safe side
-            return np.asarray(numbers[:, shift].sum(axis=0))
+            return len(self.categories)
         if category not in self.categories:
             raise SurfaceError(
                 f"expected one of {', '.join(self.categories)}, found another category; "
                 "leave it out for all together"
             )
-        return np.asarray(numbers[self.categories.index(category), shift])
+        return self.categories.index(category)
+
+    def _chosen(self, numbers: Floats, at: int) -> Floats:
+        return np.asarray(numbers[at] if at < len(self.categories) else _summed(numbers))
 
     def _table(self) -> pa.Table:
-        categories = len(self.categories)
-        columns: dict[str, NDArray[Any]] = {name: getattr(self, name).ravel() for name in NUMBERS}
+        """Every number, a row for each category, shift and cell, then for all together."""
+        columns: dict[str, NDArray[Any]] = {}
+        for name in NUMBERS:
+            numbers = getattr(self, name)
+            columns[name] = np.concatenate([numbers, _summed(numbers)[None]]).ravel()
         for name in CERTIFIED:
-            columns[name] = np.tile(getattr(self, name).ravel(), categories)
+            columns[name] = getattr(self, name).ravel()
         for cover, share in self.share_in_top.items():
-            columns[f"share_in_top_{cover:g}"] = np.tile(share.ravel(), categories)
+            columns[f"share_in_top_{cover:g}"] = share.ravel()
         return pa.table(columns)
 
     def _page(self) -> dict[str, Any]:
         return {
             "form": FORM,
-            "rows": self.expected.size,
             "day": self.day.isoformat(),
             "as_of": self.as_of.isoformat(),
             "model": self.model,
@@ -268,6 +278,11 @@ class Surface:
                 for at, said in self.reasons.items()
             ],
         }
+
+
+def _summed(numbers: Floats) -> Floats:
+    """All categories together; of their intervals the ends add up, which is on the safe side."""
+    return np.asarray(numbers.sum(axis=0))
 
 
 def _whole(folder: Path) -> Mapping[str, Any] | None:

@@ -27,9 +27,23 @@ def stored(surface: Surface, shift: int, at: int, category: str | None) -> Itera
             yield {"category": surface.categories[one], "zh": zh, "en": en}
 
 
-def from_numbers(told: Mapping[str, Any], cells: int, category: str | None) -> Iterator[Said]:
-    """What the numbers of a cell say: how much is expected, and how sure its rank is."""
-    for zh, en in (_amount(told), _standing(told, cells, category)):
+def from_numbers(
+    told: Mapping[str, Any], cells: int, reporting: tuple[str, str], category: str | None
+) -> Iterator[Said]:
+    """What the numbers of a cell say: how much is expected, and how sure its rank is.
+
+    Parameters
+    ----------
+    told : mapping
+        A `HotspotCell`.
+    cells : int
+        How many the city has.
+    reporting : (str, str)
+        What `RankBands.said` says of the cell.
+    category : str, optional
+        Of which category; by default of all together.
+    """
+    for zh, en in (_amount(told), _standing(told, cells), reporting):
         yield {"category": category, "zh": zh, "en": en}
 
 
@@ -47,15 +61,10 @@ def _amount(told: Mapping[str, Any]) -> tuple[str, str]:
     )
 
 
-def _standing(told: Mapping[str, Any], cells: int, category: str | None) -> tuple[str, str]:
+def _standing(told: Mapping[str, Any], cells: int) -> tuple[str, str]:
     rank, best, worst = (told[name] for name in ("rank", "rank_low", "rank_high"))
-    # the certificate is of all categories together, also on the map of one
-    zh_all, en_all = ("", "") if category is None else ("各类合计", "all categories together, ")
-    zh = f"在{cells}个网格中排第{rank}；网格移动、转动、缩放后{zh_all}排第{best}至第{worst}"
-    en = (
-        f"Rank {rank} of {cells} cells; {en_all}{best} to {worst} when the grid is moved, turned, "
-        "resized"
-    )
+    zh = f"在{cells}个网格中排第{rank}；网格移动、转动、缩放后排第{best}至第{worst}"
+    en = f"Rank {rank} of {cells} cells; {best} to {worst} when the grid is moved, turned, resized"
     if told["grey"]:
         return f"{zh}：名次不稳，不单独据此派警", f"{en}: not stable, nobody is sent for it alone"
     return f"{zh}：名次稳定", f"{en}: stable"

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from data.incidents import Category
+from models.reporting import PLAUSIBLE
 from serving.contracts import FieldProblem
 
 __all__ = [
@@ -132,14 +133,15 @@ class HotspotCell(Answer):
     usual: float = Field(description="incidents a shift that the past alone promises")
     times_usual: float | None = Field(description="expected over usual; null: usual is nothing")
     stable: bool = Field(
-        description="keeps its place, all categories together, when the grid is moved, turned, "
-        "resized"
+        description="keeps its place on this map when the grid is moved, turned, resized"
     )
     grey: bool = Field(description="not stable: draw it grey, never send anybody for it alone")
-    rank_low: int = Field(description="best rank over those grids, all categories together")
-    rank_high: int = Field(description="worst rank over those grids, all categories together")
-    share_in_top: Share = Field(
-        description="share of those grids with the cell at the top, all categories together"
+    rank_low: int = Field(description="best rank over those grids")
+    rank_high: int = Field(description="worst rank over those grids")
+    share_in_top: Share = Field(description="share of those grids with the cell at the top")
+    rank_if_reporting_differs: tuple[int, int] = Field(
+        description="best and worst rank, nine times in ten, if the share of incidents that is "
+        f"reported lies anywhere from {PLAUSIBLE[0]:.0%} to {PLAUSIBLE[1]:.0%} in each cell"
     )
 
 
@@ -213,4 +215,8 @@ class IncidentReceipt(Answer):
 
     accepted: int = Field(description="recorded, duplicates included")
     duplicates: int = Field(description="of these, known before")
+    origin_assumed: int = Field(
+        description="of the accepted, those without an origin: a new one counts as reported by a "
+        "citizen; send origin where patrols discover incidents as well"
+    )
     refused: tuple[RefusedIncident, ...]

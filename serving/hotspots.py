@@ -1,7 +1,7 @@
 """Risk surfaces over HTTP: a shift's map as GeoJSON, and why a cell is on it.
 
-The numbers are those stored with the surface; nothing is scored here. Who asks again with the tag
-of what they have is told that it still holds.
+The numbers are those stored with the surface, or follow from them; nothing is scored here. Who
+asks again with the tag of what they have is told that it still holds.
 
 References
 ----------
@@ -120,11 +120,11 @@ class Hotspots:
         found = self._maps.day(question.date)
         surface = found.surface
         shift = found.shift(question.shift, self._clock())
-        layer = found.layer(shift, question.category)
         at = _position(surface, cell)
-        (told,) = _cells(surface, layer, np.array([at]), question.coverage)
+        (told,) = _cells(found, shift, question.category, np.array([at]), question.coverage)
         lon, lat = _some(surface.grid, np.array([at])).centres()
         kept = tuple(stored(surface, shift, at, question.category))
+        reporting = found.bands(shift, question.category).said(at, question.coverage)
         return Explanation(
             **told,
             date=surface.day,
@@ -136,7 +136,10 @@ class Hotspots:
             lon=round(float(lon[0]), DECIMALS),
             lat=round(float(lat[0]), DECIMALS),
             reasons_stored=bool(kept),
-            sentences=(*kept, *from_numbers(told, len(surface.grid), question.category)),
+            sentences=(
+                *kept,
+                *from_numbers(told, len(surface.grid), reporting, question.category),
+            ),
         )
 
 
@@ -198,7 +201,7 @@ def geojson(found: MapOfDay, shift: int, category: str | None, coverage: float) 
     chosen = layer.top(coverage)
     total = float(layer.expected.sum())
     drawn = shapes(_some(surface.grid, chosen))
-    cells = _cells(surface, layer, chosen, coverage)
+    cells = _cells(found, shift, category, chosen, coverage)
     return {
         "type": "FeatureCollection",
         "date": surface.day,
@@ -226,15 +229,20 @@ def _some(grid: Grid, chosen: Ints) -> Grid:
     return replace(grid, cells=grid.cells[chosen])
 
 
-def _cells(surface: Surface, layer: Layer, chosen: Ints, coverage: float) -> list[dict[str, Any]]:
+def _cells(
+    found: MapOfDay, shift: int, category: str | None, chosen: Ints, coverage: float
+) -> list[dict[str, Any]]:
     """`HotspotCell` of each chosen cell."""
+    layer, bands = found.layer(shift, category), found.bands(shift, category)
     share = share_in_top(layer, coverage)[chosen].tolist()
     stable = stable_cells(layer, coverage)[chosen].tolist()
     numbers = [
         getattr(layer, name)[chosen].tolist() for name in ("expected", "low", "high", "usual")
     ]
     ranks = [getattr(layer, name)[chosen].tolist() for name in ("rank", "rank_low", "rank_high")]
-    rows = zip(_some(surface.grid, chosen).names(), *numbers, *ranks, share, stable, strict=True)
+    reported = np.stack([bands.best, bands.worst], axis=1)[chosen].tolist()
+    names = _some(found.surface.grid, chosen).names()
+    rows = zip(names, *numbers, *ranks, share, stable, reported, strict=True)
     return [
         {
             "cell": name,
@@ -249,8 +257,9 @@ def _cells(surface: Surface, layer: Layer, chosen: Ints, coverage: float) -> lis
             "rank_low": best,
             "rank_high": worst,
             "share_in_top": round(part, 4),
+            "rank_if_reporting_differs": ends,
         }
-        for name, expected, low, high, usual, rank, best, worst, part, sure in rows
+        for name, expected, low, high, usual, rank, best, worst, part, sure, ends in rows
     ]
 
 

@@ -1,13 +1,15 @@
-"""One day's open surface: its shifts by name, its layers, and which cells of them are stable."""
+"""One day's open surface: its shifts by name, its layers, how sure its cells' ranks are."""
 
 from datetime import datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from data.districts import Districts
+from models.reporting import RankBands, rank_bands
 from models.surface import Layer, Surface, SurfaceError
 from serving.asking import wrong
 
@@ -24,12 +26,16 @@ class MapOfDay:
     ----------
     surface : Surface
     stamp : Stamp
+    districts : Districts, optional
+        The city's.
     """
 
-    def __init__(self, surface: Surface, stamp: Stamp) -> None:
+    def __init__(self, surface: Surface, stamp: Stamp, districts: Districts | None = None) -> None:
         self.surface = surface
         self.stamp = stamp
+        self.districts = districts
         self._sorted = lru_cache(maxsize=8)(surface.layer)
+        self._drawn = lru_cache(maxsize=8)(self._bands)
 
     def layer(self, shift: int, category: str | None) -> Layer:
         """One shift's map; the last few stay sorted.
@@ -44,6 +50,26 @@ class MapOfDay:
         except SurfaceError:
             there = f"one of {', '.join(self.surface.categories)}"
             raise wrong("category", there, "another", "or leave it out for all") from None
+
+    def bands(self, shift: int, category: str | None) -> RankBands:
+        """Where each cell's rank may lie if reporting differs; the last few stay drawn.
+
+        Raises
+        ------
+        Problem
+            If the map has no such category.
+        """
+        return self._drawn(shift, category)
+
+    def _bands(self, shift: int, category: str | None) -> RankBands:
+        return rank_bands(self.layer(shift, category).expected)
+
+    @cached_property
+    def district(self) -> NDArray[np.int64]:
+        """Position of the district in which each cell's centre lies, shape (n,); -1: in none."""
+        if self.districts is None:
+            return np.full(len(self.surface.grid), -1, np.int64)
+        return self.districts.of(*self.surface.grid.centres())
 
     def shift(self, name: str | None, now: datetime) -> int:
         """Position of the shift asked for; by default the one that runs now, on the map's day.
@@ -77,10 +103,10 @@ class MapOfDay:
         }
 
 
-def share_in_top(layer: Layer, coverage: float) -> NDArray[np.float64]:
+def share_in_top(layer: Layer, coverage: float) -> NDArray[np.float32]:
     """Share of the grids with each cell at the top, at the nearest coverage that was certified."""
     if not layer.share_in_top:  # nothing is sure of a map without a certificate
-        return np.zeros(len(layer.order))
+        return np.zeros(len(layer.order), np.float32)
     return layer.share_in_top[min(layer.share_in_top, key=lambda kept: abs(kept - coverage))]
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
+from data.districts import Districts
 from data.settings import Settings
 from models.surface import PAGE, TABLE, Surface, SurfaceError
 from serving.map_of_day import MapOfDay, Stamp
@@ -29,18 +30,33 @@ class Maps:
         Holds a folder ``YYYY-MM-DD`` for each day; it may be absent.
     kept : int
         How many surfaces stay open; a big city's takes some 100 MB.
+    districts : Path, optional
+        File of the city's districts, read once, here.
+
+    Raises
+    ------
+    DistrictError
+        If there is such a file and it cannot be used.
     """
 
-    def __init__(self, folder: Path, *, kept: int = 3) -> None:
+    def __init__(self, folder: Path, *, kept: int = 3, districts: Path | None = None) -> None:
         self.folder = folder
+        self.districts_file = districts
+        self.districts = Districts.load(districts) if districts else None
         self._kept = kept
         self._open: OrderedDict[date, MapOfDay] = OrderedDict()
         self._turn = threading.Lock()
 
     @classmethod
     def of(cls, settings: Settings) -> "Maps":
-        """The maps of a deployment."""
-        return cls(settings.var / "hotspots")
+        """The maps of a deployment.
+
+        Raises
+        ------
+        DistrictError
+            If the file of districts that is set cannot be used.
+        """
+        return cls(settings.var / "hotspots", districts=settings.districts)
 
     def newest(self) -> date:
         """The latest day that has a map.
@@ -98,7 +114,7 @@ class Maps:
                 return known
             surface = self._read(day)
             if self._stamp(day) == stamp:
-                return MapOfDay(surface, stamp)
+                return MapOfDay(surface, stamp, self.districts)
         raise Problem("unavailable", "the map is being written", retry_after_s=1)
 
     def _stamp(self, day: date) -> Stamp:

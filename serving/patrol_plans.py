@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.exposure import ExposureReport, exposure
 from models.patrol import Cells, Constraints, Plan, PlanError, Station, plan_patrol
 from models.patrol_plan import Beat
 from models.quick_response import Demand, QuickPoint, response_coverage
@@ -16,8 +17,9 @@ from serving.map_of_day import MapOfDay, stable_cells
 from serving.plan_contracts import PatrolPlan, PlanRequest
 from serving.problems import Problem
 
-__all__ = ["patrol_plan"]
+__all__ = ["patrol_plan", "plan_exposure"]
 
+Floats = NDArray[np.float64]
 ROUNDS = 100
 UNIT_ROUNDS = 1_000  # a round takes longer the more units there are
 SEARCH_S = 1.0  # of each of the search's steps at most; small plans end before
@@ -51,6 +53,31 @@ def patrol_plan(found: MapOfDay, request: PlanRequest, now: datetime) -> PatrolP
     except PlanError as error:
         # what was asked for is not repeated
         raise Problem("no-plan", str(error).partition(", found ")[0]) from error
+
+
+def plan_exposure(found: MapOfDay, expected: Floats, plan: Plan) -> ExposureReport | None:
+    """Set a plan's stops beside what is expected, district by district; None without districts.
+
+    Parameters
+    ----------
+    found : MapOfDay
+    expected : float64 array (n,)
+        Incidents expected in each cell, as the plan was made for.
+    plan : Plan
+    """
+    if found.districts is None:
+        return None
+    minutes = np.zeros(len(expected))
+    for beat in plan.beats:
+        for stop in beat.stops:
+            minutes[stop.cell] += stop.stay_minutes
+    return exposure(
+        found.districts.names,
+        found.district,
+        minutes,
+        expected,
+        residents=found.districts.residents,
+    )
 
 
 def _constraints(surface: Surface, shift: int, request: PlanRequest) -> Constraints:
@@ -115,6 +142,7 @@ def _told(found: MapOfDay, shift: int, request: PlanRequest, plan: Plan) -> Patr
             "sentences_en": sentences["en"],
             "geojson": _geojson(plan, surface),
             "quick_response": _quick_response(found, shift, request),
+            "exposure": _exposure(found, shift, request, plan),
         }
     )
 
@@ -164,6 +192,13 @@ def _quick_response(found: MapOfDay, shift: int, request: PlanRequest) -> dict[s
         "sentences_zh": [one["zh"] for one in said],
         "sentences_en": [one["en"] for one in said],
     }
+
+
+def _exposure(
+    found: MapOfDay, shift: int, request: PlanRequest, plan: Plan
+) -> dict[str, Any] | None:
+    report = plan_exposure(found, found.layer(shift, request.category).expected, plan)
+    return None if report is None else report.as_dict()
 
 
 def _geojson(plan: Plan, surface: Surface) -> dict[str, Any]:

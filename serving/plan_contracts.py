@@ -160,6 +160,43 @@ class QuickResponseTold(Answer):
     sentences_en: tuple[str, ...]
 
 
+class DistrictTold(Answer):
+    """One district's share of the patrols beside its share of what is expected."""
+
+    name: str
+    cells: int = Field(description="how many of the map's cells have their centre in it")
+    area_share: Share = Field(description="their share of the cells of all districts")
+    minutes: float = Field(description="minutes of all stops in it, ways not counted")
+    minutes_share: Share = Field(description="of the minutes in all districts")
+    expected: float = Field(description="incidents expected in the shift")
+    expected_share: Share = Field(description="of those expected in all districts")
+    ratio: float | None = Field(
+        description="share of the minutes over share of the incidents; null: none are expected"
+    )
+    beyond_minutes: float = Field(description="minutes beyond its share; below 0: short of it")
+    residents: float | None = Field(description="null: not known")
+    residents_share: Share | None = Field(
+        description="of the residents of all districts; null: those of some are not known"
+    )
+    minutes_per_1000: float | None = Field(description="by a thousand residents; null: not known")
+    expected_per_1000: float | None = Field(description="by a thousand residents; null: not known")
+    flagged: bool = Field(description="far beyond its share: review before it is carried out")
+    zh: str
+    en: str
+
+
+class ExposureTold(Answer):
+    """Whether the stops are where incidents are expected, district by district."""
+
+    threshold: float = Field(description="ratio above which a district is flagged")
+    distance: Share = Field(
+        description="share of the minutes that would have to move for all ratios to be 1"
+    )
+    minutes_elsewhere: float = Field(description="minutes of stops that lie in no district")
+    expected_elsewhere: float = Field(description="incidents expected in no district")
+    districts: tuple[DistrictTold, ...] = Field(description="the largest ratio first")
+
+
 class PatrolPlan(Answer):
     """Which cells, in what order, how long; and what was left out. Places only."""
 
@@ -178,3 +215,6 @@ class PatrolPlan(Answer):
     sentences_en: tuple[str, ...]
     geojson: dict[str, Any] = Field(description="RFC 7946: stations, routes and stops")
     quick_response: QuickResponseTold | None = Field(description="null: no points were given")
+    exposure: ExposureTold | None = Field(
+        description="null: no districts are known; FOREWARN_DISTRICTS names a file of them"
+    )

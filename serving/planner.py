@@ -108,13 +108,18 @@ class Planner:
                 sys.executable,
                 "-m",
                 "serving.planner",
-                str(self._maps.folder.resolve()),
+                *self._files(),
                 stdin=PIPE,
                 stdout=PIPE,
                 cwd=ROOT,
                 limit=LONGEST_LINE,
             )
         return self._process
+
+    def _files(self) -> list[str]:
+        """Folder of the maps and file of the districts, if there is one; as `main` takes them."""
+        paths = (self._maps.folder, self._maps.districts_file)
+        return [str(path.resolve()) for path in paths if path is not None]
 
     async def _end(self) -> None:
         process, self._process = self._process, None
@@ -144,7 +149,8 @@ def main() -> None:
     import_without("lightgbm", ("pandas", "sklearn", "dask", "matplotlib", "graphviz"))
     from serving.maps import Maps  # noqa: PLC0415
 
-    maps = Maps(Path(sys.argv[1]))
+    folder, *districts = map(Path, sys.argv[1:])
+    maps = Maps(folder, districts=next(iter(districts), None))
     while (line := _next_line(sys.stdin.buffer)) is not None:
         answers.write(_reply(maps, line) + b"\n")
         answers.flush()

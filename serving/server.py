@@ -333,6 +333,7 @@ def _environment(settings: Settings, place: Place) -> Mapping[str, str]:
         "FOREWARN_PSEUDONYM_HASH": settings.pseudonym_hash,
         "FOREWARN_ZONE": settings.zone,
         "FOREWARN_BUNDLE": str(settings.bundle.resolve()) if settings.bundle else "",
+        "FOREWARN_DISTRICTS": str(settings.districts.resolve()) if settings.districts else "",
         "FOREWARN_WORKERS": str(place.workers),
         "BENTOML_DO_NOT_TRACK": "True",
         "BENTOML_HOME": str(var / "bentoml"),

@@ -1,7 +1,8 @@
 """A day's map from incidents and a published model: expected counts, certificate, reasons.
 
 The forecast is made on the map's own grid and again on sixteen that might as well have been
-chosen; what holds on all of them is drawn, what does not is grey (`models.stability`).
+chosen; what holds on all of them is drawn, what does not is grey (`models.stability`), for each
+category and for all together.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,7 +21,7 @@ from features.shifts import Shifts
 from models.hotspot import Forecast, HotspotModel
 from models.hotspot_bundle import HotspotBundle
 from models.hotspot_reasons import explain_cells
-from models.stability import alternatives, certify_map
+from models.stability import alternatives, certify_maps
 from models.surface import Surface, SurfaceError
 
 __all__ = ["SurfaceOptions", "make_surface"]
@@ -50,11 +51,13 @@ class SurfaceOptions:
 
 @dataclass(frozen=True, eq=False)
 class _Known:
-    """What a forecast may look at."""
+    """What a forecast may look at, the first day of its period, and the day of it that is asked."""
 
     incidents: pa.Table
     places: pa.Table | None
     as_of: datetime
+    start: int
+    day: date
 
 
 def make_surface(
@@ -86,29 +89,20 @@ def make_surface(
     options, told = options or SurfaceOptions(), progress or (lambda _sentence, _share: None)
     known = reported(table)
     known = known.filter(pc.less(known["known_at"], pa.scalar(as_of, known["known_at"].type)))
-    start = _start(bundle, day, as_of)
+    seen = _Known(known, options.places, as_of, _start(bundle, day, as_of), day)
     lon, lat = known["lon"].to_numpy(), known["lat"].to_numpy()
     if not len(lon):
         raise SurfaceError("expected incidents known by then, found none; bring some first")
     grid = Grid.over(lon, lat, bundle.grid.size_m, centre=bundle.grid.centre)
     told("forecast", 0.0)
-    seen = _Known(known, options.places, as_of)
-    log, panel, forecast = _forecast(bundle, seen, grid, start)
-    ratio = bundle.days.of_places(log, day, start) / bundle.model.horizon_days
-    others = [
-        (other, _forecast(bundle, seen, other, start)[2].expected.sum(axis=0))
-        for other in _told(alternatives(grid, lon, lat), told)
-    ]
+    panel, forecast, ratio = _forecast(bundle, seen, grid)
     expected = forecast.expected * ratio
-    certificates = [
-        certify_map(
-            grid,
-            forecast.expected[:, shift].sum(axis=0),
-            [(other, values[shift]) for other, values in others],
-            coverages=options.coverages,
-        )
-        for shift in range(len(bundle.shifts))
-    ]
+    others = (
+        (other, _maps(_expected(bundle, seen, other)))
+        for other in _told(alternatives(grid, lon, lat), told)
+    )
+    certificates = certify_maps(grid, _maps(expected), others, coverages=options.coverages)
+    shape = (len(bundle.model.categories) + 1, len(bundle.shifts), len(grid))
     told("reasons", 0.9)
     return Surface(
         grid=grid,
@@ -121,10 +115,12 @@ def make_surface(
         low=forecast.low * ratio,
         high=forecast.high * ratio,
         usual=forecast.usual * ratio,
-        rank_low=np.stack([one.rank_low for one in certificates]),
-        rank_high=np.stack([one.rank_high for one in certificates]),
+        rank_low=np.array([one.rank_low for one in certificates], np.int32).reshape(shape),
+        rank_high=np.array([one.rank_high for one in certificates], np.int32).reshape(shape),
         share_in_top={
-            cover: np.stack([one.share_in_top[cover] for one in certificates])
+            cover: np.array([one.share_in_top[cover] for one in certificates], np.float32).reshape(
+                shape
+            )
             for cover in options.coverages
         },
         reasons=_reasons(bundle.model, panel, forecast, expected, options.explained),
@@ -145,13 +141,25 @@ def _start(bundle: HotspotBundle, day: date, as_of: datetime) -> int:
     return start
 
 
-def _forecast(
-    bundle: HotspotBundle, known: _Known, grid: Grid, start: int
-) -> tuple[Log, Panel, Forecast]:
+def _forecast(bundle: HotspotBundle, known: _Known, grid: Grid) -> tuple[Panel, Forecast, Floats]:
+    """The whole period's forecast, and the share of it that falls on the day."""
     categories = bundle.model.categories
     log = Log.of(known.incidents, grid, bundle.shifts, categories, known.places)
-    panel = Panel(log, start, bundle.model.horizon_days, known.as_of)
-    return log, panel, bundle.model.forecast(panel)
+    panel = Panel(log, known.start, bundle.model.horizon_days, known.as_of)
+    ratio = bundle.days.of_places(log, known.day, known.start) / bundle.model.horizon_days
+    return panel, bundle.model.forecast(panel), ratio
+
+
+def _expected(bundle: HotspotBundle, known: _Known, grid: Grid) -> Floats:
+    """Incidents expected on the day, shape (categories, shifts, cells)."""
+    _, forecast, ratio = _forecast(bundle, known, grid)
+    return forecast.expected * ratio
+
+
+def _maps(expected: Floats) -> Floats:
+    """Each category's map of each shift, then those of all together, one a row."""
+    every = np.concatenate([expected, expected.sum(axis=0, keepdims=True)])
+    return every.reshape(-1, expected.shape[-1])
 
 
 def _told(grids: list[Grid], told: Progress) -> Iterator[Grid]:

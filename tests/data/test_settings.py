@@ -20,6 +20,7 @@ def test_every_setting_is_read() -> None:
         "FOREWARN_ZONE": "UTC",
         "FOREWARN_BUNDLE": "bundles/7",
         "FOREWARN_MLFLOW_URL": "http://localhost:5000",
+        "FOREWARN_DISTRICTS": "districts.geojson",
     }
     assert set(given) == {setting.name for setting in SETTINGS}
     settings, default = Settings.from_environment(given), Settings()

@@ -42,6 +42,10 @@ def test_residents_are_used_where_known() -> None:
     per_1000 = {one.name: one.minutes_per_1000 for one in report.districts}
     assert per_1000 == {"甲": pytest.approx(60), "乙": None, "丙": pytest.approx(60)}
     assert {row[0]: row[6] for row in report.rows()}["乙"] == "–"
+    assert {one.residents_share for one in report.districts} == {None}
+    known = exposure(NAMES, DISTRICT, [60] * 4, [1.0] * 4, residents=[2_000, 1_000, 1_000])
+    assert [one.residents_share for one in known.districts] == [0.5, 0.25, 0.25]
+    assert [one.area_share for one in known.districts] == [0.5, 0.25, 0.25]
 
 
 def test_a_plan_without_minutes_and_a_city_without_incidents_are_no_error() -> None:
@@ -55,6 +59,7 @@ def test_a_plan_without_minutes_and_a_city_without_incidents_are_no_error() -> N
 def test_cells_of_no_district_are_left_out() -> None:
     some = exposure(NAMES, [0, 1, 2, -1], [10, 20, 30, 999], [1, 2, 3, 999])
     assert [one.ratio for one in some.districts] == [pytest.approx(1.0)] * 3
+    assert (some.minutes_elsewhere, some.expected_elsewhere) == (999, 999)
 
 
 def test_sentences_are_in_both_languages() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.grid import Grid
-from models.stability import MapCertificate, alternatives, certify_map
+from models.stability import MapCertificate, alternatives, certify_map, certify_maps
 from models.trees import ModelError
 
 CENTRE = (106.5, 29.5)
@@ -191,10 +191,24 @@ def test_many_chunks_are_one_map(monkeypatch) -> None:
     assert np.array_equal(whole.rank_high, parts.rank_high)
 
 
+def test_maps_certified_at_once_are_each_certified_as_if_alone() -> None:
+    random = np.random.default_rng(6)
+    maps = [(grid, random.gamma(0.5, size=(3, len(grid)))) for grid in AROUND_SMALL]
+    values = random.gamma(0.5, size=(3, len(SMALL)))
+    together = certify_maps(SMALL, values, iter(maps), coverages=(0.05, 0.2))
+    for at, sure in enumerate(together):
+        others = [(grid, found[at]) for grid, found in maps]
+        alone = certify_map(SMALL, values[at], others, coverages=(0.05, 0.2))
+        assert sure.as_rows() == alone.as_rows()
+        assert sure.sentences(0.2) == alone.sentences(0.2)
+
+
 def test_what_cannot_be_certified_says_why() -> None:
     grid = dense(4)
     with pytest.raises(ModelError, match=r"expected 16 finite values"):
         certify_map(grid, np.ones(15), [])
+    with pytest.raises(ModelError, match=r"for each map \(2\), found shape \(3, 16\)"):
+        certify_maps(grid, np.ones((2, 16)), [(grid, np.ones((3, 16)))])
     with pytest.raises(ModelError, match="0 or more"):
         certify_map(grid, np.full(16, np.nan), [])
     with pytest.raises(ModelError, match="around"):

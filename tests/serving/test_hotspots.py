@@ -14,8 +14,11 @@ import numpy as np
 import pytest
 import shapely
 
+from data.districts import DistrictError
+from data.settings import Settings
 from features.grid import Grid
 from features.shifts import Shifts
+from models.reporting import rank_bands
 from models.surface import PAGE, Surface
 from serving.geojson import shapes
 from serving.hotspot_contracts import MAX_CELLS, CellQuestion, HotspotMap, MapQuestion
@@ -44,8 +47,9 @@ def surface(day: date = DAY, side: int = 20, **changes: Any) -> Surface:
     total = np.exp(-far / 700) + 0.01
     theft = np.stack([total, 0.5 * total, 0.25 * total])
     expected = np.stack([theft, theft[:, ::-1] * 0.5])
-    rank = np.argsort(np.argsort(-expected.sum(axis=0), axis=1, kind="stable"), axis=1) + 1
-    share = {cover: (rank <= cover * count).astype(float) for cover in (0.01, 0.05)}
+    every = np.concatenate([expected, expected.sum(axis=0, keepdims=True)])
+    rank = (np.argsort(np.argsort(-every, axis=2, kind="stable"), axis=2) + 1).astype(np.int32)
+    share = {cover: (rank <= cover * count).astype(np.float32) for cover in (0.01, 0.05)}
     for part in share.values():
         part[rank == 2] = 0.5
     stored = Surface(
@@ -142,6 +146,31 @@ def test_a_category_has_a_map_of_its_own(api: httpx.Client, city: Surface) -> No
     layer = city.layer(2, "盗窃（入室）")
     assert found.category == "盗窃（入室）"
     assert found.features[0].properties.expected == pytest.approx(layer.expected.max(), rel=1e-5)
+    cells = [feature.properties for feature in found.features]
+    assert all(cell.rank_low <= cell.rank <= cell.rank_high for cell in cells)
+    assert [cell.rank for cell in cells if cell.grey] == [2]
+
+
+def test_a_cell_says_how_far_its_rank_could_move_if_reporting_differs(
+    api: httpx.Client, city: Surface
+) -> None:
+    params = {"date": "2026-03-02", "shift": 1, "category": "theft", "coverage": 0.02}
+    features = api.get("/v1/hotspots", params=params).json()["features"]
+    bands = rank_bands(city.layer(1, "theft").expected)
+    for feature in features:
+        told = feature["properties"]
+        at = city.position(told["cell"])
+        best, worst = told["rank_if_reporting_differs"]
+        assert (best, worst) == (bands.best[at], bands.worst[at])
+        assert best <= told["rank"] <= worst
+    first = features[0]["properties"]
+    found = api.get(f"/v1/hotspots/{first['cell']}/explanation", params=params).json()
+    assert found["rank_if_reporting_differs"] == first["rank_if_reporting_differs"]
+    at = city.position(first["cell"])
+    assert found["sentences"][-1] == {
+        "category": "theft",
+        **dict(zip(("zh", "en"), bands.said(at, 0.02), strict=True)),
+    }
 
 
 def test_the_newest_map_is_the_default(api: httpx.Client, stored: Path) -> None:
@@ -299,7 +328,8 @@ def test_an_explanation_gives_the_stored_reasons_and_the_numbers(
         "category": "theft", "zh": "三天内两起", "en": "Two in three days"
     }  # fmt: skip
     assert city.grid.place([found["lon"]], [found["lat"]]).tolist() == [top]
-    assert f"Rank 1 of {len(city.grid)}" in found["sentences"][-1]["en"]
+    assert f"Rank 1 of {len(city.grid)}" in found["sentences"][-2]["en"]
+    assert "under-reporting is allowed for" in found["sentences"][-1]["en"]
     for sentence in found["sentences"]:
         assert re.search(r"[\u4e00-\u9fff]", sentence["zh"])
         assert re.match(r"[A-Z0-9]", sentence["en"])
@@ -313,10 +343,9 @@ def test_a_cell_without_reasons_is_explained_from_its_numbers(
     found = api.get(f"/v1/hotspots/{last}/explanation", params=params).json()
     assert not found["reasons_stored"]
     assert found["grey"]
-    assert len(found["sentences"]) == 2
+    assert len(found["sentences"]) == 3
     assert "1.25 times that" in found["sentences"][0]["en"]
     assert "not stable" in found["sentences"][1]["en"]
-    assert "all categories together" in found["sentences"][1]["en"]
 
 
 @pytest.mark.parametrize(
@@ -367,6 +396,7 @@ def test_a_plan_visits_the_likeliest_cells_within_the_shift(
     shares = [reach.expected_share for reach in plan.quick_response.within]
     assert shares == sorted(shares)
     assert shares[-1] > 0.5
+    assert plan.exposure is None  # no districts are set
 
 
 def test_a_cell_visited_often_enough_is_left_out(api: httpx.Client, city: Surface) -> None:
@@ -430,6 +460,55 @@ def planner_at(folder: Path, **changes: Any) -> Planner:
 
 
 REQUEST = PlanRequest.model_validate({"stations": [STATION], "shift_minutes": 60})
+
+
+def districts_at(folder: Path) -> Path:
+    """Two districts side by side through the middle of the city, and one that it has no cell in."""
+    edges = {"西区": (106.0, 106.527), "东区": (106.527, 107.0), "远区": (107.0, 107.1)}
+    page = {
+        "type": "FeatureCollection",
+        "features": [
+            {
+                "type": "Feature",
+                "properties": {"name": name, "residents": 1_000, "adcode": 500_000},
+                "geometry": json.loads(shapely.to_geojson(shapely.box(west, 29.0, east, 30.0))),
+            }
+            for name, (west, east) in edges.items()
+        ],
+    }
+    file = folder / "districts.geojson"
+    file.write_text(json.dumps(page, ensure_ascii=False), "utf-8")
+    return file
+
+
+def test_a_plan_tells_each_districts_share_if_districts_are_known(tmp_path: Path) -> None:
+    async def planned() -> bytes:
+        surface().save(tmp_path / DAY.isoformat())
+        planner = Planner(Maps(tmp_path, districts=districts_at(tmp_path)), deadline_s=240.0)
+        try:
+            return await planner.plan(REQUEST)
+        finally:
+            await planner.close()
+
+    plan = PatrolPlan.model_validate_json(asyncio.run(planned()))
+    assert plan.exposure is not None
+    told = {one.name: one for one in plan.exposure.districts}
+    assert set(told) == {"西区", "东区", "远区"}
+    stops = [stop for beat in plan.beats for stop in beat.stops]
+    minutes = sum(stop.stay_minutes for stop in stops)
+    assert sum(one.minutes for one in told.values()) == pytest.approx(minutes)
+    assert sum(one.cells for one in told.values()) == len(surface().grid)
+    assert (told["远区"].cells, told["远区"].ratio) == (0, None)
+    assert told["西区"].expected_share == pytest.approx(0.5, abs=0.05)
+    assert told["东区"].residents_share == pytest.approx(1 / 3)
+    assert (plan.exposure.minutes_elsewhere, plan.exposure.expected_elsewhere) == (0, 0)
+    assert "占巡逻时间" in plan.exposure.districts[0].zh
+
+
+def test_districts_that_cannot_be_read_are_told_at_the_start(tmp_path: Path) -> None:
+    settings = Settings(var=tmp_path, districts=tmp_path / "none.geojson")
+    with pytest.raises(DistrictError, match=r"none.geojson .*FOREWARN_DISTRICTS"):
+        Maps.of(settings)
 
 
 def test_the_loop_goes_on_while_a_plan_is_made_and_a_second_one_is_told_to_come_back(

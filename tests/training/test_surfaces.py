@@ -71,13 +71,24 @@ def test_arrays_have_the_shape_of_the_map(surface, bundle) -> None:
         assert (values >= 0).all()
     assert (surface.low <= surface.expected).all()
     assert (surface.expected <= surface.high).all()
-    assert surface.rank_low.shape == surface.rank_high.shape == (2, cells)
+    assert surface.rank_low.shape == surface.rank_high.shape == (4, 2, cells)
+    assert surface.rank_low.dtype == surface.rank_high.dtype == np.int32
     assert (surface.rank_low <= surface.rank_high).all()
     assert set(surface.share_in_top) == {0.01, 0.02, 0.05}
     for share in surface.share_in_top.values():
-        assert share.shape == (2, cells)
+        assert share.shape == (4, 2, cells)
+        assert share.dtype == np.float32
         assert ((share >= 0) & (share <= 1)).all()
     assert surface.categories == bundle.model.categories
+
+
+def test_each_map_of_the_day_has_a_certificate_of_its_own(surface) -> None:
+    maps = [surface.layer(0, category) for category in (*surface.categories, None)]
+    for layer in maps:
+        assert (layer.rank_low <= layer.rank).all()
+        assert (layer.rank <= layer.rank_high).all()
+        assert 0 < layer.stable(0.05).sum() <= 2 * len(layer.top(0.05))
+    assert len({layer.rank_high.tobytes() for layer in maps}) == len(maps)
 
 
 def test_the_top_cells_have_reasons_with_the_right_count(surface, table) -> None:
