@@ -5,7 +5,7 @@ import sys
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -256,6 +256,81 @@ def hotspots(
         strict=tuple(name for name, given in wanted.items() if given is not None),
     )
     print_result(made_map(asked, _settings(), _say).result())
+
+
+@app.command()
+def patrol_plan(
+    stations: Annotated[
+        Path,
+        typer.Argument(exists=True, dir_okay=False, help="CSV of stations: name,lon,lat,units."),
+    ],
+    out: Annotated[Path, typer.Option(help="GeoJSON file to write.")] = Path("plan.geojson"),
+    day: Annotated[
+        datetime | None,
+        typer.Option("--day", formats=["%Y-%m-%d"], help="Day of the map. Default: the newest."),
+    ] = None,
+    shift: Annotated[
+        str | None, typer.Option(help="Name such as 16-24, or position. Default: the one now.")
+    ] = None,
+    category: Annotated[str | None, typer.Option(help="Only this one. Default: all.")] = None,
+    coverage: Annotated[
+        float, typer.Option(help="Top share of the area in which a stable cell stays.")
+    ] = 0.02,
+    officer_hours: Annotated[
+        float | None,
+        typer.Option(help="Of all units together. Default: every unit's whole shift."),
+    ] = None,
+    officers_per_unit: Annotated[int, typer.Option(help="Officers in a unit.")] = 2,
+    stop_minutes: Annotated[float, typer.Option(help="Minutes of a stop, 10 to 16.")] = 15.0,
+    max_stops: Annotated[int, typer.Option(help="Stops of a unit at most.")] = 20,
+    speed_kmh: Annotated[float, typer.Option(help="Along the road, lights included.")] = 25.0,
+    visits: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="CSV of stops made: cell,visits."),
+    ] = None,
+    visit_cap: Annotated[
+        int, typer.Option(help="Stops a cell may have in the period, those made included.")
+    ] = 7,
+    cap_period: Annotated[
+        Literal["day", "week"], typer.Option(help="Period that --visits counts.")
+    ] = "week",
+    return_: Annotated[
+        bool, typer.Option("--return/--no-return", help="Whether units end at their station.")
+    ] = True,
+    picture: Annotated[Path | None, typer.Option(help="PNG or SVG to draw.")] = None,
+    lang: Annotated[str, typer.Option(help="Of table and picture: zh or en.")] = "zh",
+) -> None:
+    """Plan a shift's patrols on a stored map: which cells, in what order, for how long."""
+    from functools import partial
+
+    from experiments.patrol_plan import PlanAsked, made_plan
+    from experiments.result import print_result
+    from models.patrol import Constraints
+
+    limits = partial(
+        Constraints,
+        officer_minutes=None if officer_hours is None else 60 * officer_hours,
+        officers_per_unit=officers_per_unit,
+        stop_minutes=stop_minutes,
+        max_stops_per_unit=max_stops,
+        speed_kmh=speed_kmh,
+        visit_cap=visit_cap,
+        cap_period=cap_period,
+        return_to_station=return_,
+    )
+    asked = PlanAsked(
+        stations=stations,
+        out=out,
+        limits=limits,
+        day=day.date() if day else None,
+        shift=shift,
+        category=category,
+        coverage=coverage,
+        visits=visits,
+        picture=picture,
+        lang=lang,
+    )
+    print_result(made_plan(asked, _settings(), _say).result())
 
 
 def _hotspot_training(cell: float, shifts: str, country: str, trials: int) -> "HotspotTraining":

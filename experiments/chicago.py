@@ -35,6 +35,7 @@ from models.self_exciting import SelfExciting
 from training.backtest import (
     EIGHT,
     OURS,
+    SAME_SHIFT,
     USUAL,
     Backtest,
     Week,
@@ -54,7 +55,7 @@ FIRST = date(2017, 7, 3)
 WEEKS = 26
 COVERAGES = (0.01, 0.02, 0.05, 0.1)
 TOP, JUDGED = (0.01, 0.02), (0.01, 0.02, 0.05)
-COUNT, SAME = "count", "count, same shift"
+COUNT, SAME = "count", f"count{SAME_SHIFT}"
 WHOLE_DAYS, EIGHT_HOURS = (0,), (0, 8, 16)
 FAST = (
     LongHistoryCount(),
@@ -64,6 +65,7 @@ FAST = (
     ProspectiveHotspot(),
 )
 SLOW = (KernelDensity(bandwidth_m=125.0), SelfExciting(), NearRepeat())
+SLOW_GRIDS = 2  # on which slow rivals are judged elsewhere than by week on cells of 250 m
 PREDSPOT_WEEKS = (0, 9, 18)
 PREDSPOT = PredspotSettings(lags=12, selecting_trees=5)
 QUICK_PREDSPOT = "not run in the quick version"
@@ -176,7 +178,6 @@ def _within(tell: Progress, number: int, of: int) -> Progress:
 
 def _test(setup: _Setup, quick: bool) -> Backtest:
     config = HotspotConfig()
-    weekly = len(setup.starts) == 1
     test = Backtest(
         first=FIRST,
         weeks=WEEKS,
@@ -186,7 +187,8 @@ def _test(setup: _Setup, quick: bool) -> Backtest:
         config=config,
         coverages=COVERAGES,
         rivals=FAST,
-        slow_rivals=SLOW if weekly else (),
+        slow_rivals=SLOW,
+        slow_offsets=len(EIGHT) if setup == _Setup(250.0, WHOLE_DAYS) else SLOW_GRIDS,
     )
     if not quick:
         return test
@@ -308,7 +310,10 @@ def _result(found: Sequence[_Found], predspot: Any, quick: bool) -> Result:
         f"250 m: significantly behind in {len(behind)} of {compared} comparisons at 1, 2, 5 %"
         + (f": {'; '.join(behind)}" if behind else "")
     )
-    notes.append("KDE, self-exciting and near repeat: by week, on the first grid only")
+    notes.append(
+        "KDE, self-exciting and near repeat: on all grids by week on cells of 250 m, else on "
+        f"the first {SLOW_GRIDS} (they are slow); by shift they look at all hours, or at the same"
+    )
     notes.append(
         "room: hits of who knows the rates, if they are as we fitted them, less the count's hits"
     )

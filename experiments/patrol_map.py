@@ -26,6 +26,7 @@ from models.hotspot_bundle import HotspotBundle
 from models.sealed import MANIFEST
 from models.signing import PublicKey
 from models.surface import Surface
+from models.trees import ModelError
 from serving.hotspots import geojson
 from serving.map_of_day import MapOfDay
 from training.hotspot_map import check_picture, draw_map
@@ -268,7 +269,7 @@ def known_places(settings: Settings) -> pa.Table | None:
 
 
 def published_hotspots(settings: Settings) -> Iterator[HotspotBundle]:
-    """The published hotspot models, verified, the latest first.
+    """The published hotspot models, verified, the latest first; of other versions none.
 
     Raises
     ------
@@ -279,7 +280,11 @@ def published_hotspots(settings: Settings) -> Iterator[HotspotBundle]:
     found = [path.parent for path in folder.glob(f"[!.]*/{MANIFEST}")]
     for bundle in sorted(found, key=lambda one: (-one.stat().st_mtime_ns, one.name)):
         key = PublicKey.from_file(settings.var / "keys" / "bundle.pub")
-        yield HotspotBundle.load(bundle, key)
+        try:
+            opened = HotspotBundle.load(bundle, key)
+        except ModelError:
+            continue  # it learnt from columns that this version does not make
+        yield opened
 
 
 def _fitting(asked: Asked, settings: Settings) -> HotspotBundle | None:

@@ -165,6 +165,17 @@ class Grid:
         x, y = self._projection.transform(np.asarray(lon, np.float64), np.asarray(lat, np.float64))
         return np.asarray(x), np.asarray(y)
 
+    def inside(self, x_m: Floats, y_m: Floats) -> tuple[Floats, Floats]:
+        """Where in its cell each point lies, as a share of the cell's sides, 0 to below 1.
+
+        Parameters
+        ----------
+        x_m, y_m : float64 arrays of shape (n,)
+            Metres, see `metres`.
+        """
+        u, v = self._turned(x_m, y_m)
+        return u / self.size_m % 1.0, v / self.size_m % 1.0
+
     def names(self) -> list[str]:
         """Names of the cells, ``size:column:row``, which do not depend on which cells there are."""
         size = f"{self.size_m:g}"

@@ -24,25 +24,29 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
+from scipy.stats import norm
 
 from data.incidents import Origin
 from features.covariates import Covariates, columns_of
 from features.grid import Grid
-from features.hotspot_kernels import add_up, spread_of_incidents
+from features.hotspot_kernels import add_around, add_up, spread_of_incidents
 from features.memories import MEMORIES, Memory
 from features.shifts import Shifts
 
-__all__ = ["SPREADS", "STANDS", "Column", "Log", "Panel", "reported"]
+__all__ = ["DATED", "SPREADS", "STANDS", "Column", "Log", "Panel", "reported"]
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
-SPREADS = (0.0, 0.6, 1.2, 2.4, 4.8)  # standard deviations of the Gaussian around a cell, in cells
+SPREADS = (0.0, 0.5, 1.2, 2.4, 4.8)  # standard deviations of a Gaussian, in cells
+NEAR = 1  # the spread around incidents' exact places; the wider ones are around their cells
+STEPS = 16  # of the lattice on which an incident lies in its cell: 8 m in cells of 250 m
 WIDE = [0, 2, 4]  # spreads used for other categories
 LASTING = ("all", "fading_20w")  # memories in which single categories are looked at
 SPOT_M = 1.0  # incidents closer than this are at one spot
 FAINT = 0.02  # incidents a week, added to both sides of a ratio so that noise stays small
 WEEK = 7
-STANDS = "place"
+STANDS, DATED = "place", "date"
+YEAR_DAYS = 365.25
 SHRUNK = 28  # days of the city's mean added to a cell's own
 LEAST = 1e-6  # incidents in a period where a city has seen none of a kind
 
@@ -55,7 +59,8 @@ class Column(NamedTuple):
     who
         ``own`` category, ``others`` together, one category by name, or ``spots``.
     when
-        ``shift`` (this shift only), ``day`` (all shifts) or ``place`` (what stands there).
+        ``shift`` (this shift only), ``day`` (all shifts), ``place`` (what stands there), ``date``
+        (the time of the year), or the position of a shift.
     memory
         Name of the memory.
     spread
@@ -165,6 +170,19 @@ class Log:
         """Category and shift as one number."""
         return (self.category * len(self.shifts) + self.shift).astype(np.int16)
 
+    @cached_property
+    def inside(self) -> NDArray[np.uint8]:
+        """Where in its cell each incident lies: steps east and north of a lattice, shape (m, 2)."""
+        both = np.stack(self.grid.inside(self.x_m, self.y_m), axis=1)
+        return (both * STEPS).astype(np.uint8)
+
+    @cached_property
+    def around(self) -> NDArray[np.int32]:
+        """Each cell among those around it, row by row from the south-west, shape (cells, 9)."""
+        steps = [(east, north) for north in (-1, 0, 1) for east in (-1, 0, 1)]
+        found = [self.grid.neighbour(east, north) for east, north in steps]
+        return np.stack(found, axis=1).astype(np.int32)
+
     @property
     def kinds(self) -> int:
         """How many categories times shifts there are."""
@@ -211,7 +229,7 @@ class Panel:
         # of what was known then: a report of older days that came later must not stretch it
         self.history_days = max(day - int(log.day[rows].min(initial=day)), 1)
         self._faint = FAINT * horizon_days / WEEK / len(log.shifts)
-        self._rates = self._spread(self._summed(rows))
+        self._rates = self._spread(*self._summed(rows))
         self._spots = self._spot_rates(rows)
 
     def rates(self, category: int, shift: int | None = None) -> Floats:
@@ -263,6 +281,9 @@ class Panel:
     def _codes(self, category: int, shift: int, rows: int) -> Iterator[Floats]:
         yield np.full(rows, category, np.float32)
         yield np.full(rows, shift, np.float32)
+        angle = 2 * np.pi * (self.day + self.horizon_days / 2) / YEAR_DAYS
+        yield np.full(rows, np.sin(angle), np.float32)
+        yield np.full(rows, np.cos(angle), np.float32)
 
     def _own(self, category: int, shift: int, cells: Ints) -> Iterator[Floats]:
         yield from self.rates(category, shift)[:, :, cells].reshape(-1, len(cells))
@@ -277,25 +298,36 @@ class Panel:
             lasting = [_at(name) for name in LASTING]
             rest = everything[:, shift] - self.rates(category, shift)[WIDE][:, :, cells]
             yield from rest[:, lasting].reshape(-1, len(cells)) * shifts
+            yield from self._hours(category, cells)
         yield from (everything.sum(axis=1) - own).reshape(-1, len(cells))
         for other in range(len(self.log.categories)):
             each = self.rates(other)[:, :, cells]
             yield from (each[spread, _at(name)] for name in LASTING for spread in (0, 2))
         yield from self._spots[:, category][:, cells]
 
+    def _hours(self, category: int, cells: Ints) -> Iterator[Floats]:
+        """Rates on record of each shift, as if of whole days: this category and the others."""
+        shifts = len(self.log.shifts)
+        every = self._rates[0, :, :, _at("all")][..., cells] * shifts
+        yield from every[category]
+        yield from every.sum(axis=0) - every[category]
+
     def _standing(self, cells: Ints) -> Iterator[Floats]:
         """What stands in and around the cells."""
         if self.log.covariates is not None:
             yield from np.log1p(np.maximum(self.log.covariates.values[:, cells], 0))
 
-    def _summed(self, rows: Ints) -> Floats:
-        """Rates in each memory, shape (categories, shifts, cells, memories)."""
+    def _summed(self, rows: Ints) -> tuple[Floats, Floats]:
+        """Rates in each cell, and near it, shape (categories, shifts, memories, cells) each."""
         weights = self._weights()
         log = self.log
-        sums = np.zeros((log.kinds, len(log.grid), len(MEMORIES)), np.float32)
+        here, near = np.zeros((2, log.kinds, len(log.grid), len(MEMORIES)), np.float32)
         age = (self.day - log.day[rows]).astype(np.int32)
-        add_up(log.cell[rows], log.kind[rows], age, weights, sums)
-        return sums.reshape(len(log.categories), len(log.shifts), len(log.grid), -1)
+        cell, kind = log.cell[rows], log.kind[rows]
+        add_up(cell, kind, age, weights, here)
+        add_around(cell, kind, age, log.inside[rows], weights, SHARES, log.around, near)
+        shape = (len(log.categories), len(log.shifts), len(log.grid), -1)
+        return np.moveaxis(here.reshape(shape), 3, 2), np.moveaxis(near.reshape(shape), 3, 2)
 
     def _weights(self) -> Floats:
         """Weight of an incident by its age, so that sums are incidents in a coming period."""
@@ -306,17 +338,17 @@ class Panel:
         weight = memory.weight(ages, self.horizon_days)
         return np.asarray(weight * self.horizon_days / max(weight[1:].sum(), 1e-9))
 
-    def _spread(self, sums: Floats) -> Floats:
-        """The same around each cell, shape (spreads, categories, shifts, memories, cells)."""
+    def _spread(self, here: Floats, near: Floats) -> Floats:
+        """The same further around, shape (spreads, categories, shifts, memories, cells)."""
         grid = self.log.grid
         columns, rows = grid.columns - grid.columns.min(), grid.rows - grid.rows.min()
         shape = (int(rows.max()) + 1, int(columns.max()) + 1)
-        out = np.empty((len(SPREADS), *sums.shape[:2], sums.shape[3], len(grid)), np.float32)
-        out[0] = np.moveaxis(sums, 3, 2)
+        out = np.empty((len(SPREADS), *here.shape), np.float32)
+        out[0], out[NEAR] = here, near
         plane = np.zeros(shape, np.float32)
         for place in np.ndindex(*out.shape[1:4]):
             plane[rows, columns] = out[(0, *place)]
-            for spread, sd in enumerate(SPREADS[1:], 1):
+            for spread, sd in list(enumerate(SPREADS))[NEAR + 1 :]:
                 around = gaussian_filter(plane, sd, mode="constant", truncate=3.0)
                 out[(spread, *place)] = around[rows, columns]
         return out
@@ -358,10 +390,13 @@ def layout(
     memories = [memory.name for memory in MEMORIES]
     found = [Column("usual", "shift", "all", 0), Column("category", "day", "all", 0)]
     found += [Column("shift", "shift", "all", 0)]
+    found += [Column(who, DATED, "all", 0) for who in ("year_sin", "year_cos")]
     found += [Column("own", "shift", memory, spread) for spread in every for memory in memories]
     if shifts > 1:
         found += [Column("own", "day", memory, spread) for spread in WIDE for memory in memories]
         found += [Column("others", "shift", memory, at) for at in WIDE for memory in LASTING]
+        hours = [str(shift) for shift in range(shifts)]
+        found += [Column(who, hour, "all", 0) for who in ("own", "others") for hour in hours]
     found += [Column("others", "day", memory, at) for at in WIDE for memory in memories]
     for name in categories:
         found += [Column(name, "day", memory, spread) for memory in LASTING for spread in (0, 2)]
@@ -384,6 +419,17 @@ def by_frequency(category: pa.ChunkedArray) -> tuple[str, ...]:
 def _against(rate: Floats, base: Floats, faint: float) -> Floats:
     ratio: Floats = np.log((rate + np.float32(faint)) / (base + np.float32(faint)))
     return ratio
+
+
+def _shares() -> Floats:
+    """What falls to the cell before, the own and the next, from each step, shape (STEPS, 3)."""
+    steps = (np.arange(STEPS) + 0.5) / STEPS
+    below = norm.cdf((np.arange(-1, 3) - steps[:, None]) / SPREADS[NEAR])
+    share = np.diff(below, axis=1)
+    return np.asarray(share / share.sum(axis=1, keepdims=True), np.float32)
+
+
+SHARES = _shares()
 
 
 def _at(memory: str) -> int:

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import gamma
 
-from features.hotspot import USUAL, Log, Panel, layout
+from features.hotspot import SPREADS, USUAL, Log, Panel, layout
 from models.trees import ModelError, Recipe, Trees
 from models.usual_rate import UsualRate
 
@@ -79,7 +79,7 @@ class HotspotConfig:
     most_cells: int = 4_000
     moves: tuple[tuple[float, float], ...] = ((0.5, 0.5),)
     recipe: Recipe = field(
-        default_factory=lambda: replace(Recipe().with_params(**RECIPE), rounds=300)
+        default_factory=lambda: replace(Recipe().with_params(**RECIPE), rounds=400)
     )
 
 
@@ -297,6 +297,7 @@ class HotspotModel:
             "usual": self.usual.weights.tolist(),
             "level": self.level.tolist(),
             "covariates": list(self.covariates),
+            "columns": self._columns(),
             "shape": [None if np.isinf(one) else one for one in self.shape.tolist()],
         }
         return {"hotspot.json": json.dumps(facts)} | (
@@ -305,9 +306,15 @@ class HotspotModel:
 
     @classmethod
     def from_texts(cls, texts: Mapping[str, str]) -> "HotspotModel":
-        """Read `to_texts` back. Only texts whose signed hashes were verified may come here."""
+        """Read `to_texts` back. Only texts whose signed hashes were verified may come here.
+
+        Raises
+        ------
+        ModelError
+            If it learnt from columns that this version does not make.
+        """
         facts = json.loads(texts["hotspot.json"])
-        return cls(
+        found = cls(
             categories=tuple(facts["categories"]),
             shifts=facts["shifts"],
             horizon_days=facts["horizon_days"],
@@ -318,6 +325,18 @@ class HotspotModel:
             shape=np.array([np.inf if one is None else one for one in facts["shape"]]),
             covariates=tuple(facts["covariates"]),
         )
+        if facts.get("columns") != found._columns():
+            raise ModelError(
+                "expected a model of the columns that this version makes, found one of another "
+                "version; train it again with forewarn train hotspot"
+            )
+        return found
+
+    def _columns(self) -> list[str]:
+        """What the trees learn from, by name, the usual rate's columns first."""
+        mixed = [f"usual|{who}|{memory}|{SPREADS[spread]:g}" for who, memory, spread in USUAL]
+        of_trees = layout(self.categories, self.shifts, self.covariates)
+        return [*mixed, *(column.name for column in of_trees)]
 
     def _usual(self, panel: Panel, category: int, shift: int) -> Floats:
         return self.usual.of(category, panel.usual(category, shift))

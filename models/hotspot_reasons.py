@@ -16,7 +16,7 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import NDArray
 
-from features.hotspot import SPREADS, STANDS, Column, Panel, layout
+from features.hotspot import DATED, SPREADS, STANDS, Column, Panel, layout
 from features.memories import MEMORIES
 from models.hotspot import Forecast, HotspotModel
 
@@ -117,6 +117,8 @@ def _moves(columns: Sequence[Column], moved: Floats, name: str) -> list[Pair]:
 
 def _group(column: Column) -> tuple[str, str, str]:
     """Whose incidents, when, and whether here or around."""
+    if column.when == DATED:
+        return DATED, DATED, "here"
     where = "here" if SPREADS[column.spread] == 0 else "around"
     return column.who, column.memory if column.when != STANDS else STANDS, where
 
@@ -124,6 +126,8 @@ def _group(column: Column) -> tuple[str, str, str]:
 def _said(group: tuple[str, str, str], value: float, name: str) -> Pair:
     who, memory, where = group
     factor = math.exp(value)
+    if who == DATED:
+        return _season(factor)
     zh_where, en_where = ("此处", "here") if where == "here" else ("周边", "around here")
     zh_who, en_who = _subject(who, name)
     zh_when, en_when = ("", "") if memory == STANDS else (MEMORY[memory].zh, MEMORY[memory].en)
@@ -131,6 +135,14 @@ def _said(group: tuple[str, str, str], value: float, name: str) -> Pair:
     return (
         f"{zh_when}{zh_where}{zh_who}：使预计数{zh_moves}，×{factor:.2f}",
         f"{en_who} {f'{en_where} {en_when}'.strip()} {en_moves} expectation, times {factor:.2f}",
+    )
+
+
+def _season(factor: float) -> Pair:
+    zh, en = ("升高", "raises") if factor > 1 else ("降低", "lowers")
+    return (
+        f"这个时节：使预计数{zh}，×{factor:.2f}",
+        f"the time of the year {en} expectation, times {factor:.2f}",
     )
 
 

@@ -44,6 +44,11 @@ class _Passed:
     def name(self) -> str:
         return self.incident.incident_id
 
+    @property
+    def origin_assumed(self) -> bool:
+        """Whether its sender leaves open how it came to be known."""
+        return self.record.get("origin") is None
+
     def agrees_with(self, row: Row) -> bool:
         sent = {name for name, value in self.record.items() if value is not None} - {"version"}
         said = incident_row(self.incident)
@@ -177,10 +182,11 @@ def _in_order(refused: Sequence[Refused]) -> list[dict[str, Any]]:
 
 
 def _receipt(found: Sequence[_Passed | Refused], new: set[str]) -> IncidentReceipt:
-    passed = [one.name for one in found if isinstance(one, _Passed)]
+    passed = [one for one in found if isinstance(one, _Passed)]
     return IncidentReceipt(
         accepted=len(passed),
         duplicates=len(passed) - len(new),
+        origin_assumed=sum(one.origin_assumed for one in passed),
         refused=tuple(
             _told(index, one) for index, one in enumerate(found) if isinstance(one, Refused)
         ),

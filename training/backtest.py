@@ -4,7 +4,9 @@ A model is trained anew every few weeks on what was known then, and judged week 
 grids moved against each other, beside its rivals: same incidents, same cells, same ties.
 """
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
@@ -23,6 +25,7 @@ from training.hotspot_metrics import COVERAGES, Tally
 __all__ = [
     "EIGHT",
     "OURS",
+    "SAME_SHIFT",
     "USUAL",
     "Backtest",
     "Week",
@@ -36,6 +39,7 @@ __all__ = [
 Floats = NDArray[np.float64]
 Progress = Callable[[str, float], None]
 OURS, USUAL = "forewarn", "usual rate"
+SAME_SHIFT = ", same shift"  # after a rival's name: it looks at incidents of that shift alone
 EIGHT = (
     (0.0, 0.0), (0.5, 0.5), (0.25, 0.75), (0.75, 0.25),
     (0.5, 0.0), (0.0, 0.5), (0.125, 0.375), (0.875, 0.625),
@@ -126,18 +130,23 @@ def backtest(
     kept: list[dict[int, Panel]] = [{} for _ in logs[: 1 + len(test.config.moves)]]
     start = Shifts.number_of(test.first)
     model: HotspotModel | None = None
-    for number in range(test.weeks):
-        day = start + 7 * number
-        if model is None or number % test.retrain_weeks == 0:
-            model = _trained(logs, day, test.config, kept)
-        for offset, log in enumerate(logs):
-            panel = Panel(log, day, test.config.horizon_days)
-            if offset < len(kept):
-                kept[offset][day] = panel  # to be learnt from when the week is over
-            yield _week(panel, model, test, (number, offset)), model
-        if progress is not None:
-            when = test.first + timedelta(days=7 * number)
-            progress(f"week of {when} forecast on {len(logs)} grids", (number + 1) / test.weeks)
+
+    def judged(number: int, offset: int, now: HotspotModel) -> Week:
+        panel = Panel(logs[offset], start + 7 * number, test.config.horizon_days)
+        if offset < len(kept):
+            kept[offset][panel.day] = panel  # to be learnt from when the week is over
+        return _week(panel, now, test, (number, offset))
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for number in range(test.weeks):
+            if model is None or number % test.retrain_weeks == 0:
+                model = _trained(logs, start + 7 * number, test.config, kept)
+            jobs = [pool.submit(judged, number, offset, model) for offset in range(len(logs))]
+            for job in jobs:
+                yield job.result(), model
+            if progress is not None:
+                when = test.first + timedelta(days=7 * number)
+                progress(f"week of {when} forecast on {len(logs)} grids", (number + 1) / test.weeks)
 
 
 def tallies(weeks: Iterable[Week], test: Backtest, categories: Sequence[str]) -> dict[str, Tally]:
@@ -148,7 +157,7 @@ def tallies(weeks: Iterable[Week], test: Backtest, categories: Sequence[str]) ->
     """
     shifts = len(test.shifts)
     found: dict[str, Tally] = {}
-    slow = {rival.name for rival in test.slow_rivals}
+    slow = {f"{rival.name}{when}" for rival in test.slow_rivals for when in ("", SAME_SHIFT)}
     for week in weeks:
         for name, scores in week.scores.items():
             if name not in found:
@@ -207,8 +216,8 @@ def _week(panel: Panel, model: HotspotModel, test: Backtest, at: tuple[int, int]
     for rival in rivals:
         scores[rival.name] = _by_category(rival, log, day, shape)
     if shape[1] > 1:
-        for rival in test.rivals:
-            scores[f"{rival.name}, same shift"] = _by_shift(rival, log, day, shape)
+        for rival in rivals:
+            scores[f"{rival.name}{SAME_SHIFT}"] = _by_shift(rival, log, day, shape)
     counts = log.counts(day, test.config.horizon_days).astype(np.float64)
     return Week(*at, scores, counts)
 

@@ -30,6 +30,7 @@ from matplotlib.transforms import Affine2D
 from numpy.typing import NDArray
 
 from features.grid import Grid
+from models.patrol_inputs import Station
 from models.patrol_plan import Beat, Plan
 from models.surface import Layer, Surface
 
@@ -38,28 +39,37 @@ __all__ = ["MapError", "Picture", "check_picture", "draw_map"]
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 SIZE = (8.0, 8.6)  # inches
+NUMBERED_IN = 0.115  # side of a cell in which a stop's number has room, inches
+LARGEST = 2.0  # times the usual size, where a plan's numbers need it
 DPI = 150
 MOST_PIXELS = 2_000  # of the city's shape, each way
 MARGIN = 0.08  # around what is shown
-SHOWN_UNITS = 8  # in the legend
 LEAST_M = 2_000.0  # width of a map with a single cell
 LATIN = "DejaVu Sans"  # comes with matplotlib
 CHINESE = ("Noto Sans CJK SC", "Noto Sans CJK JP")
 CITY, GREY, HATCH = "#ececec", "#d0d0d0", "#6f6f6f"
-COLOURS = ("#0b3c8c", "#00796b", "#6a1b9a", "#212121")
-ROUTES = tuple(product(("-", (0, (4, 1.5))), COLOURS))  # eight that can be told apart
+# dark enough for white numbers, none of them near the colours of the heat
+COLOURS = (
+    *("#0b3c8c", "#c2185b", "#00796b", "#212121"),
+    *("#7b3fb5", "#0288d1", "#5b7d1e", "#6b7280"),
+)
+ROUTES = tuple(product(("-", (0, (4, 1.5))), COLOURS))  # those that can be told apart
+STATION: dict[str, Any] = {"ls": "", "marker": "^", "ms": 9, "color": "white", "mec": "black"}
+STOP: dict[str, Any] = {"ls": "", "marker": "$1$", "ms": 6, "color": "black"}
 HEAT = LinearSegmentedColormap.from_list(
     "heat", mpl.colormaps["YlOrBr"](np.linspace(0.3, 1.0, 256))
 )
 WORDS = {
     "zh": {
         "title": "{day} {shift} 班次风险图 · {category}",
+        "plan": "{day} {shift} 班次巡逻方案 · {category}",
         "all": "全部类别",
         "known": "依据 {as_of}（{zone}）之前已知的市民报案 · 面积前 {coverage} · 模型 {model}",
         "expected": "本班次预计案件数（起）",
         "grey": "名次随网格画法而变：不单独据此派警",
         "city": "其余网格",
         "station": "驻点",
+        "stop": "停留点，数字为先后次序",
         "route": "{unit}号巡逻组（停留 {stops} 处）",
         "note": "只画地点：图上没有任何人、住址或单起案件；颜色是预计数，不是已发生数。",
         "km": "{km:g} 公里",
@@ -67,6 +77,7 @@ WORDS = {
     },
     "en": {
         "title": "Risk map of {day}, shift {shift} · {category}",
+        "plan": "Patrol plan of {day}, shift {shift} · {category}",
         "all": "all categories",
         "known": "citizens' reports known before {as_of} ({zone}) · top {coverage} of the area "
         "· model {model}",
@@ -74,6 +85,7 @@ WORDS = {
         "grey": "rank depends on how the grid is laid: never on its own",
         "city": "the city's other cells",
         "station": "station",
+        "stop": "stop, numbered in order",
         "route": "unit {unit}, {stops} stops",
         "note": "Places only: no person, address or single incident is drawn; colours are what is "
         "expected, not what happened.",
@@ -227,6 +239,7 @@ class _Sheet:
         self.axes.set_axis_off()
         self.keys: list[Any] = []
         self.points: list[Floats] = []
+        self.heading = "title"
 
     def city(self) -> None:
         """All cells, pale, as one picture however many there are."""
@@ -279,21 +292,27 @@ class _Sheet:
 
     def plan(self, plan: Plan) -> None:
         """Stations and the way of each unit, its stops numbered."""
-        x, y = self.grid.centres_m()
+        self.heading = "plan"
+        for name, style in (("station", STATION), ("stop", STOP)):
+            self.keys.append(Line2D([], [], **style, label=self.write(self.words[name])))
         for beat, (line, colour) in zip(plan.beats, cycle(ROUTES), strict=False):
-            home = np.concatenate(self.grid.metres([beat.station.lon], [beat.station.lat]))
-            stops = [np.array([x[stop.cell], y[stop.cell]]) for stop in beat.stops]
-            way = np.array([home, *stops, *([home] if beat.returns and stops else [])])
+            self._beat(beat, line, colour)
+        for station in dict.fromkeys(beat.station for beat in plan.beats):
+            self._station(station)
+
+    def _beat(self, beat: Beat, line: Any, colour: str) -> None:
+        x, y = self.grid.centres_m()
+        stops = [np.array([x[stop.cell], y[stop.cell]]) for stop in beat.stops]
+        if stops:
+            home = self._home(beat.station)
+            way = np.array([home, *stops, *([home] if beat.returns else [])])
             self.points.append(way)
             self.axes.plot(*way.T, color=colour, ls=line, lw=1.2, alpha=0.85, zorder=4)
-            self.axes.plot(*home, marker="^", ms=9, color="white", mec="black", zorder=6)
-            for number, stop in enumerate(stops, start=1):
-                self._number(stop, number, colour)
-            self._key(beat, line, colour)
-        self.keys.append(
-            Line2D([], [], ls="", marker="^", ms=8, color="white", mec="black",
-                   label=self.write(self.words["station"]))
-        )  # fmt: skip
+        for number, stop in enumerate(stops, start=1):
+            self._number(stop, number, colour)
+        if beat.unit <= len(ROUTES):
+            words = self.words["route"].format(unit=beat.unit, stops=len(stops))
+            self.keys.append(Line2D([], [], color=colour, ls=line, lw=1.4, label=self.write(words)))
 
     def _number(self, place: Floats, number: int, colour: str) -> None:
         self.axes.annotate(
@@ -307,10 +326,24 @@ class _Sheet:
             bbox={"boxstyle": "circle,pad=0.1", "fc": colour, "ec": "white", "lw": 0.5},
         )
 
-    def _key(self, beat: Beat, line: Any, colour: str) -> None:
-        words = self.words["route"].format(unit=beat.unit, stops=len(beat.stops))
-        if beat.unit <= SHOWN_UNITS:
-            self.keys.append(Line2D([], [], color=colour, ls=line, lw=1.4, label=self.write(words)))
+    def _station(self, station: Station) -> None:
+        home = self._home(station)
+        self.points.append(home[None])
+        self.axes.plot(*home, **STATION, zorder=6)
+        self.axes.annotate(
+            self.write(station.name),
+            xy=(float(home[0]), float(home[1])),
+            xytext=(0, 8),
+            textcoords="offset points",
+            fontsize=7,
+            ha="center",
+            va="bottom",
+            zorder=7,
+            bbox={"boxstyle": "round,pad=0.15", "fc": "white", "ec": "none", "alpha": 0.8},
+        )
+
+    def _home(self, station: Station) -> Floats:
+        return np.concatenate(self.grid.metres([station.lon], [station.lat]))
 
     def frame(self, shown: Ints) -> None:
         """Cut the sheet around what is shown; scale bar and north."""
@@ -319,6 +352,10 @@ class _Sheet:
         half = max(float((high - low).max()) * (0.5 + MARGIN), LEAST_M / 2)
         middle = (low + high) / 2
         spread = np.maximum((high - low) * (0.5 + MARGIN), half * 0.6)
+        if self.points:
+            cells = 2 * float(spread.max()) / self.grid.size_m
+            times = min(max(cells * NUMBERED_IN / SIZE[0], 1.0), LARGEST)
+            self.figure.set_size_inches(SIZE[0] * times, SIZE[1] * times)
         self.axes.set_xlim(middle[0] - spread[0], middle[0] + spread[0])
         self.axes.set_ylim(middle[1] - spread[1], middle[1] + spread[1])
         self._scale(2 * float(spread[0]))
@@ -343,7 +380,7 @@ class _Sheet:
             "coverage": f"{coverage * 100:g} %",
             "model": surface.model[:16],
         }
-        self.figure.suptitle(self.write(self.words["title"].format(**facts)), fontsize=14)
+        self.figure.suptitle(self.write(self.words[self.heading].format(**facts)), fontsize=14)
         self.axes.set_title(self.write(self.words["known"].format(**facts)), fontsize=8)
         self.figure.legend(
             handles=self.keys,

@@ -10,20 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.simulator.places import PlacesCity
-from experiments.runaway import (
-    NAIVE,
-    OURS,
-    PIPELINES,
-    Plan,
-    Spread,
-    Years,
-    _Ours,
-    _World,
-    allocate,
-    gini,
-    result,
-    simulate_years,
-)
+from experiments.runaway import Spread, Years, gini, result, simulate_years
+from experiments.runaway_city import City, Plan
+from experiments.runaway_pipelines import FULL, NAIVE, OURS, PIPELINES, Full, Ours, allocate
+from models.hotspot import HotspotConfig
 
 TINY = Plan(
     city=PlacesCity(cells=400, incidents_per_day=60),
@@ -70,25 +60,72 @@ def test_the_result_has_the_gates_keys_and_every_pipeline() -> None:
 
 
 def test_a_pipeline_that_patrols_pre_empt_knows_less() -> None:
-    world = _World.of(replace(TINY, weeks=2, before=17), seed=1)
-    ours = _Ours(world, first=True)
-    minutes = np.full((3, len(world.grid)), 30.0)
-    found = world.find(0, minutes, first=True)
+    city = City.of(replace(TINY, weeks=2, before=17), seed=1)
+    ours = Ours(city, first=True)
+    minutes = np.full((3, len(city.grid)), 30.0)
+    found = city.find(0, minutes, first=True)
     ours.told(found, minutes)
-    assert 0 < len(world.reports) - len(ours.reports) <= len(found)
+    assert 0 < len(city.reports) - len(ours.reports) <= len(found)
 
 
 def test_misfiled_finds_do_get_through() -> None:
     """What the firewall cannot stop: a find that is entered as a citizen's report."""
-    world = _World.of(replace(TINY, weeks=2, before=17), seed=1)
-    minutes = np.full((3, len(world.grid)), 60.0)
-    found = world.find(0, minutes, first=False)
+    city = City.of(replace(TINY, weeks=2, before=17), seed=1)
+    minutes = np.full((3, len(city.grid)), 60.0)
+    found = city.find(0, minutes, first=False)
     lengths = []
     for leak in (0.0, 0.5):
-        ours = _Ours(world, leak)
+        ours = Ours(city, leak)
         ours.told(found, minutes)
-        lengths.append(len(ours.log(world.day(1))))
+        lengths.append(len(ours.log(city.day(1))))
     assert lengths[1] - lengths[0] == -(-len(found) // 2)
+
+
+CONFIG = HotspotConfig(warm_up_days=56)
+BUSY = replace(
+    TINY,
+    city=PlacesCity(cells=400, incidents_per_day=300),
+    before=20,
+    weeks=2,
+    retrain=1,
+    model=replace(CONFIG, recipe=replace(CONFIG.recipe, rounds=10)),
+)
+
+
+def test_the_whole_model_grows_trees_and_its_units_keep_to_hours_and_cap() -> None:
+    city = City.of(BUSY, seed=1)
+    full = Full(city)
+    stops = full.stops(0)
+    assert full.model.trees is not None
+    assert 0 < stops.sum() <= city.stops
+    assert stops.max() <= full.cap
+    expected = full.expected(0)
+    assert (stops * expected).sum() / stops.sum() > 1.2 * expected.mean()
+    full.cap = 3
+    rotated = full.stops(0)
+    assert rotated.max() == 3
+    assert (rotated > 0).sum() > (stops > 0).sum()
+
+
+def test_what_patrols_find_moves_no_tree_and_no_route() -> None:
+    city = City.of(BUSY, seed=1)
+    told, untold = Full(city), Full(city)
+    minutes = told.stops(0) * BUSY.stop_minutes
+    np.testing.assert_array_equal(untold.stops(0) * BUSY.stop_minutes, minutes)
+    found = city.find(0, minutes, first=False)
+    assert len(found)
+    told.told(found, minutes)
+    np.testing.assert_array_equal(told.stops(1), untold.stops(1))
+
+
+def test_the_whole_model_runs_in_the_first_city_only_and_has_no_interval() -> None:
+    found = short()
+    assert found.measured[FULL].shape[0] == 1
+    assert found.measured[OURS].shape[0] == len(TINY.seeds)
+    assert "[" not in str(found.drift(FULL))
+    shown = result(replace(TINY, weeks=2), found).figures
+    assert shown["pipelines"][FULL]["distance"]["end"][1:] == [None, None]
+    assert shown["full_drift"] == pytest.approx(found.drift(FULL).value, abs=1e-4)
 
 
 def _planted(ours: float, naive: float, *, unchanged: bool = True) -> Years:
@@ -153,5 +190,5 @@ def test_gini_of_one_that_gets_all_and_spread_of_the_same() -> None:
 
 def test_the_quick_plan_differs_in_size_only() -> None:
     quick = Plan.quick()
-    sizes = {"city", "seeds", "before", "weeks", "stops", "learn_from"}
+    sizes = {"city", "seeds", "before", "weeks", "stops", "learn_from", "model"}
     assert replace(Plan(), **{name: getattr(quick, name) for name in sizes}) == quick

@@ -6,10 +6,11 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pyarrow as pa
 import pytest
+from scipy.stats import norm
 
 from data.incidents import INCIDENT_SCHEMA
 from features.grid import Grid
-from features.hotspot import Log, Panel, layout, reported
+from features.hotspot import DATED, SPREADS, Log, Panel, layout, reported
 from features.memories import MEMORIES
 from features.shifts import Shifts
 
@@ -121,18 +122,40 @@ def test_rates_are_those_of_a_plain_loop(starts, categories, horizon) -> None:
             np.testing.assert_allclose(together, wanted[category].sum(0), rtol=2e-4, atol=1e-6)
 
 
-def test_a_spread_is_a_gaussian_around_the_cell() -> None:
+def test_a_wide_spread_is_a_gaussian_around_the_cell() -> None:
     lon, lat = GRID.centres()
     middle = int(np.argmin(np.hypot(*GRID.centres_m())))
     given = [{**rows(1)[0], "lon": lon[middle], "lat": lat[middle], "category": "theft"}]
     own = panel(given).rates(0)[:, 0]
     east, north = GRID.columns - GRID.columns[middle], GRID.rows - GRID.rows[middle]
-    for spread, sd in enumerate((0.6, 1.2, 2.4, 4.8), 1):
+    for spread, sd in enumerate(SPREADS[2:], 2):
         reach = int(3 * sd + 0.5)
         line = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sd) ** 2)
         near = (abs(east) <= reach) & (abs(north) <= reach)
         wanted = np.exp(-0.5 * (east**2 + north**2) / sd**2) / line.sum() ** 2 * near
         np.testing.assert_allclose(own[spread], wanted * own[0, middle], rtol=1e-3, atol=1e-9)
+
+
+def test_the_near_spread_is_the_mass_of_a_gaussian_around_the_very_place() -> None:
+    given = [one for one in rows() if one["category"] == "theft"]
+    own = panel(given, (0,), ("theft",)).rates(0)[:, 0]
+    used = [one for one in given if one["known_at"] < Shifts((0,), ZONE).begin(DAY)]
+    x, y = GRID.metres([one["lon"] for one in used], [one["lat"] for one in used])
+    sd = SPREADS[1] * GRID.size_m
+    wanted = np.zeros(len(GRID))
+    for east, north in zip(x, y, strict=True):
+        column, row = np.floor(east / GRID.size_m), np.floor(north / GRID.size_m)
+        share = [
+            np.diff(norm.cdf((np.arange(at - 1, at + 3) * GRID.size_m - place) / sd))
+            for at, place in ((column, east), (row, north))
+        ]
+        for a, b in np.ndindex(3, 3):
+            here = (GRID.columns == column + a - 1) & (GRID.rows == row + b - 1)
+            wanted[here] += share[0][a] * share[1][b] / share[0].sum() / share[1].sum()
+    scale = own[0].sum() / len(used)
+    # the lattice puts a place 8 m off at most
+    np.testing.assert_allclose(own[1], wanted * scale, rtol=0.08, atol=0.02 * scale)
+    assert np.corrcoef(own[1], wanted)[0, 1] > 0.9995
 
 
 def test_addresses_and_weeks_are_those_of_a_plain_loop() -> None:
@@ -245,15 +268,17 @@ def test_a_named_column_says_what_its_name_says() -> None:
     found = one.columns(1, 2, cells, base).astype(float)
     for at, column in enumerate(layout(NAMES, 3)):
         memory = next((n for n, m in enumerate(MEMORIES) if m.name == column.memory), 0)
-        if column.who in {"usual", "category", "shift", "largest_spot", "weeks", "spots"}:
+        apart = {"usual", "category", "shift", "largest_spot", "weeks", "spots"}
+        if column.who in apart or column.when == DATED:
             continue
-        each = [one.rates(c, 2 if column.when == "shift" else None) for c in range(len(NAMES))]
+        hour = {"shift": 2, "day": None}.get(column.when, column.when)
+        each = [one.rates(c, hour if hour is None else int(hour)) for c in range(len(NAMES))]
         who = [1] if column.who == "own" else [0, 2, 3]
         who = [NAMES.index(column.who)] if column.who in NAMES else who
         rate = sum(each[c][column.spread, memory].astype(float) for c in who)
-        if column.when == "shift" and column.who == "others":
+        day = column.when != "shift" or column.who == "others"
+        if day and column.when != "day":
             rate = rate * 3  # set against the day's usual rate
-        day = column.when == "day" or column.who == "others"
         faint, usual = (0.02, 1.5) if day else (0.02 / 3, 0.5)
         wanted = np.log((rate + faint) / (usual + faint))
         np.testing.assert_allclose(found[:, at], wanted, atol=2e-3, err_msg=column.name)

@@ -83,9 +83,10 @@ def test_an_incident_is_recorded_once(service: Running, api: httpx.Client, incid
     one = incident()
     first = api.post("/v1/incidents", json=one)
     assert first.status_code == 202, first.text
-    assert first.json() == {"accepted": 1, "duplicates": 0, "refused": []}
+    told = {"accepted": 1, "duplicates": 0, "origin_assumed": 1, "refused": []}
+    assert first.json() == told
     again = api.post("/v1/incidents", json={**one, "origin": "reported"})
-    assert again.json() == {"accepted": 1, "duplicates": 1, "refused": []}
+    assert again.json() == {**told, "duplicates": 1, "origin_assumed": 0}
     (row,) = recorded(service, one["incident_id"])
     assert (row["lon"], row["lat"], row["category"]) == (106.55, 29.56, "盗窃（入室）")
     assert (row["origin"], row["precision"]) == ("reported", "minute")
@@ -112,6 +113,18 @@ def test_of_many_the_good_are_recorded_and_the_bad_kept(
     assert row["lat"] == 29.56
     (row,) = recorded(service, late["incident_id"])
     assert row["origin"] == "discovered"
+
+
+def test_of_many_it_is_told_how_many_left_their_origin_open(
+    service: Running, api: httpx.Client, incident: Make
+) -> None:
+    open_, null, bad = incident(), incident(origin=None), incident(lon=500)
+    said = [incident(origin="reported"), incident(origin="discovered")]
+    receipt = api.post("/v1/incidents", json=[open_, null, bad, *said]).json()
+    assert (receipt["accepted"], receipt["origin_assumed"]) == (4, 2)
+    for one in (open_, null):
+        (row,) = recorded(service, one["incident_id"])
+        assert row["origin"] == "reported"
 
 
 def test_a_single_one_that_is_refused_is_422(

@@ -16,6 +16,7 @@ from models.hotspot_baselines import ExponentialCount, LongHistoryCount
 from training.backtest import (
     EIGHT,
     OURS,
+    SAME_SHIFT,
     USUAL,
     Backtest,
     backtest,
@@ -58,9 +59,8 @@ def test_every_week_is_judged_on_every_grid(run) -> None:
         (number, offset) for number in range(3) for offset in range(2)
     ]
     for week, _ in run:
-        wanted = {OURS, USUAL, LONG, f"{LONG}, same shift"} | (
-            {SLOW} if week.offset == 0 else set()
-        )
+        rivals = {LONG, SLOW} if week.offset == 0 else {LONG}
+        wanted = {OURS, USUAL} | rivals | {f"{name}{SAME_SHIFT}" for name in rivals}
         assert set(week.scores) == wanted
         assert {scores.shape for scores in week.scores.values()} == {week.counts.shape}
         assert all(np.isfinite(scores).all() for scores in week.scores.values())

@@ -28,6 +28,7 @@ def surface() -> Surface:
     total = np.exp(-np.hypot(x - x.mean(), y - y.mean()) / 700) + 0.01
     expected = np.stack([np.stack([total, total * 0.5])] * 2)
     rank = np.argsort(np.argsort(-expected.sum(axis=0), axis=1, kind="stable"), axis=1) + 1
+    rank = np.stack([rank] * 3)
     share = (rank <= 0.05 * len(grid)).astype(float)
     share[rank == 2] = 0.5
     return Surface(
@@ -88,9 +89,28 @@ def test_the_sheet_says_what_it_is_and_what_is_not_on_it(
         assert fact in said
     assert ("只画地点" if lang == "zh" else "no person") in said
     assert re.search("公里" if lang == "zh" else r"\d km", said)
-    assert ("1号巡逻组" if lang == "zh" else "unit 1") in said
+    assert ("巡逻方案" if lang == "zh" else "Patrol plan of") in said
+    assert ("2号巡逻组" if lang == "zh" else "unit 2") in said
+    assert said.split().count("1") >= 2  # each unit's stops are numbered
     if CHINESE:
         assert "盗窃（入室）" in said
+        assert "解放碑派出所" in said
+
+
+def test_a_plan_over_a_wide_city_is_a_larger_sheet(surface: Surface, tmp_path: Path) -> None:
+    far = Station("远处", 106.8, 29.5)
+    near = Station("近处", 106.53, 29.52)
+    cells = Cells(surface.grid, surface.layer(0).expected, np.ones(len(surface.grid), bool))
+    shapes = []
+    for stations in ((near,), (near, far)):
+        plan = plan_patrol(cells, Constraints(stations, max_stops_per_unit=2))
+        found = draw_map(surface, 0, tmp_path / "map.png", plan=plan, lang="en")
+        shapes.append(image.imread(found.path).shape[:2])
+    assert shapes[1][0] > 1.5 * shapes[0][0]
+
+
+def test_every_unit_has_a_line_of_its_own() -> None:
+    assert len({str(route) for route in hotspot_map.ROUTES}) == 16
 
 
 def test_the_same_map_is_the_same_file(surface: Surface, plan: Plan, tmp_path: Path) -> None:
@@ -131,7 +151,7 @@ def test_one_cell_alone_is_a_map(tmp_path: Path, surface: Surface) -> None:
         name: getattr(surface, name)[..., :1]
         for name in ("expected", "low", "high", "usual", "rank_low", "rank_high")
     }
-    shares = {0.05: np.zeros((2, 1))}
+    shares = {0.05: np.zeros((3, 2, 1))}
     found = draw_map(
         replace(surface, grid=grid, share_in_top=shares, **alone),
         0,
