@@ -1,5 +1,6 @@
 """The hotspot model learns a planted rhythm, keeps it as text, and says how sure it is."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -12,7 +13,7 @@ from features.grid import Grid
 from features.hotspot import Log, Panel
 from features.shifts import Shifts
 from models.hotspot import HotspotConfig, HotspotModel, Period, periods
-from models.trees import Recipe
+from models.trees import ModelError, Recipe
 from models.usual_rate import UsualRate
 
 SIDE, WEEKS = 16, 60
@@ -192,6 +193,14 @@ def test_texts_give_the_same_forecast_to_the_bit(model, panel) -> None:
     for name in ("expected", "low", "high", "usual", "rate"):
         assert getattr(ours, name).tobytes() == getattr(theirs, name).tobytes()
     assert again.to_texts() == model.to_texts()
+
+
+def test_a_model_of_other_columns_is_refused_in_words(model) -> None:
+    texts = model.to_texts()
+    facts = json.loads(texts["hotspot.json"])
+    facts["columns"] = facts["columns"][:-1]
+    with pytest.raises(ModelError, match="expected a model of the columns that this version makes"):
+        HotspotModel.from_texts(texts | {"hotspot.json": json.dumps(facts)})
 
 
 def test_the_same_incidents_give_the_same_model(past) -> None:

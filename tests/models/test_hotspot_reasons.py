@@ -11,10 +11,10 @@ import pytest
 from data.simulator.incident_process import happen
 from data.simulator.places import PlacesCity
 from features.grid import Grid
-from features.hotspot import Log, Panel
+from features.hotspot import DATED, Log, Panel, layout
 from features.shifts import Shifts
 from models.hotspot import HotspotConfig, HotspotModel, periods
-from models.hotspot_reasons import explain_cells
+from models.hotspot_reasons import _moves, explain_cells
 
 CITY = PlacesCity(days=140, cells=400, incidents_per_day=80)
 SHIFTS = Shifts((0, 12), "Asia/Shanghai")
@@ -109,6 +109,15 @@ def test_what_moved_the_forecast_says_which_way(model: HotspotModel, panel: Pane
         assert ("升高" in zh) == ("raises" in en) == (factor > 1)
         assert ("降低" in zh) == ("lowers" in en) == (factor < 1)
         assert abs(np.log(factor)) > np.log(1.04)
+
+
+def test_the_time_of_the_year_is_one_sentence(model: HotspotModel) -> None:
+    columns = layout(model.categories, model.shifts)
+    moved = np.array([0.1 if column.when == DATED else 0.0 for column in columns])
+    said = _moves(columns, moved, "theft")
+    assert said == [
+        ("这个时节：使预计数升高，×1.22", "the time of the year raises expectation, times 1.22")
+    ]
 
 
 def test_cells_that_trees_leave_alone_have_no_moves(model: HotspotModel, panel: Panel) -> None:
