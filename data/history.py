@@ -28,13 +28,22 @@ import pyarrow.parquet as pq
 
 from data.tables import CODE, EVENT_SCHEMA, in_one_piece
 
-__all__ = ["History", "HistoryError"]
+__all__ = ["History", "HistoryError", "alone"]
 
 NOTE = "from-"
 
 
 class HistoryError(ValueError):
     """A table cannot be appended, or a part cannot be read."""
+
+
+@contextmanager
+def alone(root: Path) -> Iterator[None]:
+    """Hold the history in a folder for writing; another process that wants to write waits."""
+    root.mkdir(parents=True, exist_ok=True)
+    with (root / ".lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 class History:
@@ -61,14 +70,6 @@ class History:
 
     def __init__(self, root: Path) -> None:
         self.root = Path(root)
-
-    @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Hold the history for writing; another process that wants to write waits."""
-        self.root.mkdir(parents=True, exist_ok=True)
-        with (self.root / ".lock").open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
 
     @property
     def next_seq(self) -> int:

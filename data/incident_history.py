@@ -7,11 +7,9 @@ An append is one part, sorted by time, written aside and renamed: a reader meets
 all, and it is never changed afterwards.
 """
 
-import fcntl
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -57,14 +55,6 @@ class IncidentHistory:
 
     def __init__(self, root: Path) -> None:
         self.root = Path(root)
-
-    @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Hold the history for writing; another process that wants to write waits."""
-        self.root.mkdir(parents=True, exist_ok=True)
-        with (self.root / ".lock").open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
 
     @property
     def extent(self) -> Extent | None:

@@ -20,12 +20,13 @@ from sqlalchemy import Engine
 
 from data.columns import TableError
 from data.database import connect, read_incidents, upgrade
+from data.history import alone
 from data.incident_columns import IncidentColumns, read_incident_columns
 from data.incident_files import ColumnMap, incident_portions
 from data.incident_history import IncidentHistory, without_duplicates
-from data.incident_intake import IncidentIntake, incident_table
+from data.incident_intake import IncidentIntake
 from data.incident_times import TIME_FORMS, day_first_in
-from data.incidents import Incident
+from data.incidents import Incident, incident_table
 from data.places import EARTH, SOUND, Extent
 from data.problems import Problem
 from data.pseudonyms import Pseudonymiser
@@ -244,7 +245,7 @@ def read_truth_incidents(
 def opened_incidents(settings: Settings) -> Iterator[IncidentIngest]:
     """The incidents of a deployment, ready to take files in; another that writes waits."""
     history = incident_history(settings)
-    with quarantined_incidents(settings) as ingest, history.alone():
+    with quarantined_incidents(settings) as ingest, alone(history.root):
         yield ingest
 
 

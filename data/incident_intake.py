@@ -18,31 +18,22 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
-from numpy.typing import NDArray
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails, from_json
 
-from data.clock import AHEAD, problems_ahead, problems_before
-from data.events import EARLIEST, LATEST, Name
+from data.clock import problems_ahead, problems_before
 from data.incident_columns import IncidentColumns, read_incident_columns
-from data.incident_ids import content_id, content_ids
-from data.incident_times import DAY_US, Times
-from data.incidents import INCIDENT_SCHEMA, Category, Incident, Origin, Precision
+from data.incident_ids import content_id
+from data.incident_screen import DELAY, IncidentScreen
+from data.incidents import Incident, Precision
 from data.intake import LARGEST_RECORD, Rejected
-from data.places import EARTH, SOUND, Extent
+from data.places import EARTH, Extent
 from data.problems import SAYABLE, Problem, RejectedRecord, found_in
-from data.tables import TIME
 
-__all__ = ["Admitted", "IncidentIntake", "incident_table"]
-
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
-Mask = NDArray[np.bool_]
+__all__ = ["Admitted", "IncidentIntake"]
 
 HALF_DAY = timedelta(hours=12)
-US = timedelta(microseconds=1)
-COPY, DELAY = "copy", "report_delay_s"  # what a refused past record carries beside its fields
+COPY = "copy"  # which of equal records this is: beside DELAY, what a refused past one carries
 LONGEST_DELAY_S = 10 * 366 * 86_400
 EXPECTED = {
     "incident_id": "a name of 1 to 64 letters, digits or . _ : @ / -",
@@ -180,7 +171,14 @@ class IncidentIntake:
 
     def columns(self, columns: IncidentColumns, *, source: str) -> tuple[pa.Table, Rejected]:
         """The same for columns that are in our types already."""
-        screen = _Screen(self, columns, source)
+        screen = IncidentScreen(
+            columns,
+            source,
+            extent=self.extent,
+            zone=self.zone,
+            report_delay=self.report_delay,
+            now=self.clock(),
+        )
         drafts = {row: screen.draft(row) for row in np.flatnonzero(~screen.passed).tolist()}
         if self.report_delay is not None:
             _count_copies(drafts)
@@ -243,184 +241,6 @@ class IncidentIntake:
         )
         moment: datetime = (midnight.tz_convert("UTC") - timedelta(seconds=1)).to_pydatetime()
         return moment
-
-
-class _Screen:
-    """The door applied to whole columns; a row that it doubts goes to `IncidentIntake.one`.
-
-    It may be too strict without harm, and must never be too lax.
-    """
-
-    def __init__(self, door: IncidentIntake, columns: IncidentColumns, source: str) -> None:
-        self.door = door
-        self.given = columns
-        self.source = source
-        self.now_us = _us(door.clock())
-        self.shifted, self.day = self._days()
-        self.occurred = columns.occurred.moments(door.zone, self.shifted)
-        self.known, self.stated = self._known()
-        self.passed = self._sound() & self._timely() & self._named()
-
-    def _days(self) -> tuple[Mask, Mask]:
-        """Rows whose time is to be put at noon, and rows of which only the day is known."""
-        precision = self.given.texts.get("precision")
-        if precision is None:
-            return self.given.occurred.days, self.given.occurred.days
-        said = pc.fill_null(pc.equal(precision, Precision.DAY.value), False)
-        undated = self.given.occurred.undated
-        return undated, undated | said.to_numpy(zero_copy_only=False)
-
-    def _known(self) -> tuple[Ints, Mask]:
-        """When each was learnt; whether the source says so."""
-        if self.door.report_delay is None:
-            known = np.full(len(self.given), self.now_us)
-        else:
-            ends = self.given.occurred.ends(self.door.zone, self.shifted)
-            known = ends + self.door.report_delay // US
-        said = self.given.known
-        if said is None:
-            return known, np.zeros(len(known), dtype=bool)
-        return np.where(said.readable, self._said(said), known), said.readable
-
-    def _said(self, said: Times) -> Ints:
-        """Stated times; a day alone counts from its end, today's from now."""
-        ends = said.ends(self.door.zone)
-        today = said.days & (ends - DAY_US <= self.now_us) & (ends > self.now_us)
-        return np.where(today, self.now_us, ends)
-
-    def _sound(self) -> Mask:
-        good: Mask = self.door.extent.judge(self.given.lon, self.given.lat) == SOUND
-        good[list(self.given.unread)] = False
-        return good
-
-    def _timely(self) -> Mask:
-        begun = self.occurred - np.where(self.day, DAY_US // 2, 0)
-        latest = min(self.now_us + AHEAD // US, _us(LATEST) - 1)
-        good = (self.occurred >= _us(EARLIEST)) & (self.occurred < _us(LATEST)) & (begun <= latest)
-        claimed = (self.known >= _us(EARLIEST)) & (self.known <= latest)
-        good &= ~self.stated | (claimed & (self.known >= begun - AHEAD // US))
-        return good & ~(self.day & ~self.shifted & ~self.stated)
-
-    def _named(self) -> Mask:
-        good = np.ones(len(self.given), dtype=bool)
-        for name, texts in self.given.texts.items():
-            good &= _allowed(name, texts)
-        return good & ~self._nameless() if self.door.report_delay is None else good
-
-    def _nameless(self) -> Mask:
-        texts = self.given.texts.get("incident_id", pa.nulls(len(self.given)))
-        return texts.is_null().to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
-
-    def draft(self, row: int) -> dict[str, Any]:
-        """One row as a record for `IncidentIntake.one`."""
-        given = self.given
-        draft: dict[str, Any] = {"lon": given.lon[row].item(), "lat": given.lat[row].item()}
-        draft["occurred_at"] = _moment(self.occurred[row])
-        if self.stated[row]:
-            draft["known_at"] = _moment(self.known[row])
-        draft |= {name: texts[row].as_py() for name, texts in given.texts.items()}
-        draft.setdefault("source", self.source)
-        if self.shifted[row]:
-            draft["precision"] = Precision.DAY.value
-        if self.door.report_delay:
-            draft[DELAY] = int(self.door.report_delay.total_seconds())
-        draft |= given.unread.get(row, {})
-        return {name: value for name, value in draft.items() if value is not None}
-
-    def joined(self, doubted: Mapping[int, Incident]) -> pa.Table:
-        """Rows that passed and those that did after all, in the order they came."""
-        rows = np.flatnonzero(self.passed)
-        table = pa.table(
-            {name: column.take(pa.array(rows)) for name, column in self._filled().items()}
-        ).cast(INCIDENT_SCHEMA)
-        if doubted:
-            table = pa.concat_tables([table, incident_table(doubted.values())])
-            rows = np.concatenate([rows, list(doubted)])
-            order = np.argsort(rows, kind="stable")
-            table = table.unify_dictionaries().combine_chunks().take(pa.array(order))
-            rows = rows[order]
-        return self._with_ids(table, rows)
-
-    def _filled(self) -> dict[str, pa.Array]:
-        count, texts = len(self.given), self.given.texts
-        defaults = {"origin": Origin.REPORTED, "precision": Precision.MINUTE, "source": self.source}
-        filled = {
-            name: texts[name].fill_null(str(default)).dictionary_encode()
-            if name in texts
-            else _constant(str(default), count)
-            for name, default in defaults.items()
-        }
-        words = pa.array([str(Precision.MINUTE), str(Precision.DAY)])
-        if "precision" not in texts:
-            codes = pa.array(self.day.astype(np.int32))
-            filled["precision"] = pa.DictionaryArray.from_arrays(codes, words)
-        latest = np.maximum(self.known, self.occurred)
-        columns: dict[str, pa.Array] = {
-            "incident_id": texts.get("incident_id", pa.nulls(count, pa.string())),
-            "occurred_at": pa.array(self.occurred).cast(TIME),
-            "known_at": pa.array(np.where(self.day, latest, self.known)).cast(TIME),
-            "category": texts["category"].dictionary_encode(),
-            "lon": pa.array(self.given.lon),
-            "lat": pa.array(self.given.lat),
-            **filled,
-        }
-        return {name: columns[name] for name in INCIDENT_SCHEMA.names}
-
-    def _with_ids(self, table: pa.Table, rows: Ints) -> pa.Table:
-        """Name those that no column names."""
-        unnamed = self._nameless()[rows]
-        if not unnamed.any():
-            return table
-        chosen = table.filter(pa.array(unnamed))
-        names = content_ids(
-            chosen["occurred_at"].cast(pa.int64()).to_numpy(),
-            chosen["category"].combine_chunks(),
-            chosen["lon"].to_numpy(),
-            chosen["lat"].to_numpy(),
-        )
-        ids = pc.replace_with_mask(table["incident_id"].combine_chunks(), pa.array(unnamed), names)
-        return table.set_column(0, INCIDENT_SCHEMA.field("incident_id"), ids)
-
-
-def incident_table(incidents: Iterable[Incident]) -> pa.Table:
-    """Lay incidents out as `INCIDENT_SCHEMA`, in the order given."""
-    rows = [incident.model_dump(exclude={"version"}) for incident in incidents]
-    for row in rows:
-        row["origin"], row["precision"] = str(row["origin"]), str(row["precision"])
-    return pa.Table.from_pylist(rows, schema=INCIDENT_SCHEMA)
-
-
-_RULES: Mapping[str, TypeAdapter[Any]] = {
-    "incident_id": TypeAdapter(Name),
-    "category": TypeAdapter(Category),
-    "origin": TypeAdapter(Origin),
-    "precision": TypeAdapter(Precision),
-    "source": TypeAdapter(Name),
-}
-PLAIN_NAME = r"^[A-Za-z0-9_.:@/-]{1,64}$"  # what surely is a Name; others are asked one by one
-
-
-def _allowed(field: str, texts: pa.Array) -> Mask:
-    """Whether the contract takes each text; an absent one it need not judge."""
-    if field == "incident_id":
-        plain = pc.match_substring_regex(texts, PLAIN_NAME)
-        return pc.fill_null(plain, True).to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
-    coded = texts.dictionary_encode()
-    good = np.array([*(_fits(field, text) for text in coded.dictionary.to_pylist()), True])
-    return good[coded.indices.fill_null(len(good) - 1).to_numpy()]  # type: ignore[no-any-return]
-
-
-def _fits(field: str, text: str) -> bool:
-    try:
-        _RULES[field].validate_python(text)
-    except ValidationError:
-        return False
-    return True
-
-
-def _constant(text: str, count: int) -> pa.DictionaryArray:
-    codes = pa.array(np.zeros(count, np.int32))
-    return pa.DictionaryArray.from_arrays(codes, pa.array([text]))
 
 
 def _count_copies(drafts: Mapping[int, dict[str, Any]]) -> None:
@@ -503,11 +323,3 @@ def _from_json(record: bytes | str) -> Mapping[str, Any]:
         return found
     fix = "send one incident as an object"
     raise RejectedRecord([Problem("record", "a JSON object", found_in(found), fix)])
-
-
-def _us(moment: datetime) -> int:
-    return pa.scalar(moment, TIME).value  # type: ignore[no-any-return]
-
-
-def _moment(us: Any) -> str:
-    return f"{np.datetime64(int(us), 'us')}+00:00"

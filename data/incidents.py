@@ -5,6 +5,7 @@ person. Incidents that citizens reported feed the model; what patrols discovered
 training on it would send patrols where patrols have been.
 """
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Annotated, Literal
 
@@ -14,7 +15,14 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from data.events import Name, Time
 from data.tables import CODE, TIME
 
-__all__ = ["INCIDENT_FIELDS", "INCIDENT_SCHEMA", "Incident", "Origin", "Precision"]
+__all__ = [
+    "INCIDENT_FIELDS",
+    "INCIDENT_SCHEMA",
+    "Incident",
+    "Origin",
+    "Precision",
+    "incident_table",
+]
 
 
 class Origin(StrEnum):
@@ -78,3 +86,11 @@ INCIDENT_SCHEMA = pa.schema(
     ]
 )
 INCIDENT_FIELDS = tuple(INCIDENT_SCHEMA.names)
+
+
+def incident_table(incidents: Iterable[Incident]) -> pa.Table:
+    """Lay incidents out as `INCIDENT_SCHEMA`, in the order given."""
+    rows = [incident.model_dump(exclude={"version"}) for incident in incidents]
+    for row in rows:
+        row["origin"], row["precision"] = str(row["origin"]), str(row["precision"])
+    return pa.Table.from_pylist(rows, schema=INCIDENT_SCHEMA)

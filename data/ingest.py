@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Engine, func, select
 from data.database import SERVING, connect, last_seq, read_events, upgrade
 from data.events import Event
 from data.formats import Overlong, Portion, portions
-from data.history import History
+from data.history import History, alone
 from data.intake import Intake, is_late
 from data.problems import Problem, RejectedRecord, found_in
 from data.pseudonyms import Pseudonymiser
@@ -184,7 +184,7 @@ def opened(settings: Settings, intake: Intake | None = None) -> Iterator[Ingest]
         upgrade(url)
         engine = connect(url)
         try:
-            with _resting(engine) as connection, history.alone():
+            with _resting(engine) as connection, alone(history.root):
                 archive(history, connection)
                 yield Ingest(intake, history, Quarantine(engine, intake))
         finally:

@@ -44,7 +44,9 @@ from training.backtest import (
     past_of,
     tallies,
 )
-from training.hotspot_metrics import Measure, Tally, attainable, comparisons, gain_percent
+from training.hotspot_ceiling import attainable
+from training.hotspot_comparison import comparisons, gain_percent
+from training.hotspot_tally import Measure, Tally
 from training.intervals import Interval
 
 __all__ = ["run"]

@@ -23,7 +23,7 @@ from features.covariates import CovariateError, Covariates
 from features.grid import Grid
 from models.hotspot import HotspotConfig
 from models.hotspot_bundle import HotspotBundle
-from models.sealed import MANIFEST
+from models.sealed import published
 from models.signing import PublicKey
 from models.surface import Surface
 from models.trees import ModelError
@@ -276,9 +276,7 @@ def published_hotspots(settings: Settings) -> Iterator[HotspotBundle]:
     BundleError
         If one was changed.
     """
-    folder = settings.var / "hotspot-models"
-    found = [path.parent for path in folder.glob(f"[!.]*/{MANIFEST}")]
-    for bundle in sorted(found, key=lambda one: (-one.stat().st_mtime_ns, one.name)):
+    for bundle in published(settings.var / "hotspot-models"):
         key = PublicKey.from_file(settings.var / "keys" / "bundle.pub")
         try:
             opened = HotspotBundle.load(bundle, key)

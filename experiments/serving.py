@@ -25,7 +25,7 @@ import numpy as np
 from data.settings import Settings
 from experiments.result import Result
 from features import FRAUD_FEATURES
-from models import bundle
+from models.bundle import Parts
 from models.card import Card
 from models.fraud import FraudModel, fraud_recipe
 from models.norms import Norms
@@ -162,11 +162,11 @@ def _result(timings: dict[str, Timing]) -> Result:
 
 
 def _deployment(var: Path, *, quick: bool) -> Settings:
-    bundle.write(var / "bundles" / "bench", _parts(quick), Signer.at(var / "keys" / "bundle.pem"))
+    _parts(quick).write(var / "bundles" / "bench", Signer.at(var / "keys" / "bundle.pem"))
     return Settings(var=var, pseudonym_key=secrets.token_bytes(32))
 
 
-def _parts(quick: bool) -> bundle.Parts:
+def _parts(quick: bool) -> Parts:
     """Models as large as trained ones, grown on made-up vectors: only their speed matters."""
     rng = np.random.default_rng(1)
     n, names = (600, FRAUD_FEATURES.names) if quick else (20_000, FRAUD_FEATURES.names)
@@ -185,7 +185,7 @@ def _parts(quick: bool) -> bundle.Parts:
     policy = Policy.fit(fraud.score(X), np.arange(n) // (n // 4), np.arange(n))
     norms = Norms.fit(X, np.array(["call"] * n), names)
     card = Card("Bench", "Measure speed.", "2026-01-01T00:00:00+00:00")
-    return bundle.Parts(fraud, types, stage, policy, norms, FRAUD_FEATURES, card)
+    return Parts(fraud, types, stage, policy, norms, FRAUD_FEATURES, card)
 
 
 @contextmanager

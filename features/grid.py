@@ -153,12 +153,22 @@ class Grid:
         return self._unturned(u, v)
 
     def corners(self) -> Floats:
-        """Closed rings of longitude and latitude, counter-clockwise, shape (n, 5, 2)."""
+        """Closed rings of longitude and latitude, counter-clockwise, shape (n, 5, 2).
+
+        A ring is continuous: that of a cell on the 180th meridian goes on beyond 180 or -180.
+
+        Examples
+        --------
+        >>> grid = Grid.over([179.999], [-16.8], 2_000, centre=(179.999, -16.8))
+        >>> grid.corners()[0, :, 0].round(3).tolist()
+        [179.999, 180.018, 180.018, 179.999, 179.999]
+        """
         across = np.array([0, 1, 1, 0, 0])
         up = np.array([0, 0, 1, 1, 0])
         u = (self.columns[:, None] + across) * self.size_m
         v = (self.rows[:, None] + up) * self.size_m
-        return np.stack(self._to_degrees(*self._unturned(u, v)), axis=-1)
+        lon, lat = self._to_degrees(*self._unturned(u, v))
+        return np.stack([np.unwrap(lon, period=360, axis=1), lat], axis=-1)
 
     def metres(self, lon: ArrayLike, lat: ArrayLike) -> tuple[Floats, Floats]:
         """Metres east and north of the projection's centre, for any points."""

@@ -8,7 +8,7 @@ What is about places is imported when first asked for: a worker that scores has 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from models.bundle import Bundle, BundleError, Parts, load, write
+from models.bundle import Bundle, BundleError, Parts, load
 from models.calibration import Calibration
 from models.card import Card, Metric
 from models.fraud import FraudModel, fraud_recipe
@@ -61,7 +61,6 @@ __all__ = [
     "load",
     "plan_patrol",
     "standard_levels",
-    "write",
 ]
 
 _LATER = {

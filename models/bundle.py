@@ -39,7 +39,6 @@ __all__ = [
     "BundleError",
     "Parts",
     "load",
-    "write",
 ]
 
 FORMAT = "forewarn-bundle/1"
@@ -71,6 +70,24 @@ class Parts:
     features: FeatureSet
     card: Card
     track_record: TrackRecord = field(default_factory=TrackRecord)
+
+    def write(self, directory: Path, signer: Signer) -> str:
+        """Write a signed bundle and return its version; the same parts and key, the same bytes.
+
+        The directory appears whole or not at all.
+
+        Parameters
+        ----------
+        directory : Path
+            Must not exist, unless it already is this very bundle.
+        signer : Signer
+
+        Raises
+        ------
+        BundleError
+            If the directory exists with other content.
+        """
+        return seal(directory, _contents(self), signer, FORMAT)
 
 
 @dataclass(frozen=True)
@@ -122,26 +139,6 @@ class Bundle:
         )
 
 
-def write(directory: Path, parts: Parts, signer: Signer) -> str:
-    """Write a bundle and return its version; the same parts and key write the same bytes.
-
-    The directory appears whole or not at all.
-
-    Parameters
-    ----------
-    directory : Path
-        Must not exist, unless it already is this very bundle.
-    parts : Parts
-    signer : Signer
-
-    Raises
-    ------
-    BundleError
-        If the directory exists with other content.
-    """
-    return seal(directory, _contents(parts), signer, FORMAT)
-
-
 def load(
     directory: Path,
     public_key: PublicKey,
@@ -154,7 +151,7 @@ def load(
     Parameters
     ----------
     directory : Path
-        Where `write` put it.
+        Where `Parts.write` put it.
     public_key : PublicKey
         The publisher's.
     try_first : bool

@@ -16,7 +16,7 @@ from typing import Any
 
 from models.signing import PublicKey, Signer
 
-__all__ = ["MANIFEST", "SIGNATURE", "BundleError", "seal", "unseal"]
+__all__ = ["MANIFEST", "SIGNATURE", "BundleError", "published", "seal", "unseal"]
 
 MANIFEST, SIGNATURE = "MANIFEST.json", "MANIFEST.sig"
 MANIFEST_BYTES = 64 * 1024
@@ -97,6 +97,24 @@ def unseal(
         stated = _stated(manifest, form, files)
         contents = {name: _checked(folder, name, stated[name]) for name in files}
     return contents, _version(manifest)
+
+
+def published(folder: Path) -> list[Path]:
+    """The sealed directories in a folder, the one published last first; not opened, not verified.
+
+    Examples
+    --------
+    >>> from tempfile import mkdtemp
+    >>> from models.signing import Signer
+    >>> folder = Path(mkdtemp())
+    >>> for name in ("one", "two"):
+    ...     _ = seal(folder / name, {"note.txt": name.encode()}, Signer.fresh(), "note/1")
+    >>> os.utime(folder / "two", (0, 0))
+    >>> [found.name for found in published(folder)]
+    ['one', 'two']
+    """
+    found = [manifest.parent for manifest in folder.glob(f"[!.]*/{MANIFEST}")]
+    return sorted(found, key=lambda one: (one.stat().st_mtime_ns, one.name), reverse=True)
 
 
 def _manifest(contents: Mapping[str, bytes], form: str) -> bytes:

@@ -6,6 +6,7 @@ it needs no incidents and no model.
 
 import hashlib
 import json
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -27,7 +28,7 @@ Ranks = NDArray[np.int32]
 Shares = NDArray[np.float32]
 TABLE, PAGE = "surface.parquet", "surface.json"
 FORM = "forewarn-surface/3"  # 3: a certificate for each category
-TRIES = 3  # while somebody is replacing the files
+TRIES, PAUSE_S = 10, 0.01  # while somebody is replacing the files, one after the other
 NUMBERS = ("expected", "low", "high", "usual")
 CERTIFIED = ("rank_low", "rank_high")
 
@@ -172,11 +173,11 @@ class Surface:
         return int(found[0])
 
     def save(self, folder: Path) -> Path:
-        """Write the surface; whoever looks meanwhile sees the old one or the new one, whole."""
+        """Write the surface; who loads it meanwhile gets the old one or the new one, whole."""
         partial = folder.with_name(f".{folder.name}.part")
         partial.mkdir(parents=True, exist_ok=True)
         pq.write_table(self._table(), partial / TABLE, compression="zstd")
-        page = {**self._page(), "table": _digest(partial / TABLE)}
+        page = {**self._page(), "table": _digest((partial / TABLE).read_bytes())}
         (partial / PAGE).write_text(json.dumps(page, ensure_ascii=False), "utf-8")
         if folder.exists():
             for name in (TABLE, PAGE):
@@ -196,9 +197,10 @@ class Surface:
             If there is none, or it is not one of ours.
         """
         try:
-            page = _whole(folder)
-            if page is not None:
-                return cls._opened(page, pq.read_table(folder / TABLE))
+            found = _whole(folder)
+            if found is not None:
+                page, table = found
+                return cls._opened(page, pq.read_table(pa.BufferReader(table)))
         except (OSError, LookupError, TypeError, ValueError, pa.ArrowException) as error:
             raise SurfaceError(
                 f"expected a surface in {folder.name}, found none that can be read "
@@ -285,17 +287,18 @@ def _summed(numbers: Floats) -> Floats:
     return np.asarray(numbers.sum(axis=0))
 
 
-def _whole(folder: Path) -> Mapping[str, Any] | None:
-    """The page, if the table beside it is its own: of two files one may have been replaced."""
+def _whole(folder: Path) -> tuple[Mapping[str, Any], bytes] | None:
+    """The page and the table that is its own; while one of the two is newer, look again."""
     for _ in range(TRIES):
-        page = json.loads((folder / PAGE).read_text("utf-8"))
+        with (folder / PAGE).open("rb") as first, (folder / TABLE).open("rb") as second:
+            page, table = json.loads(first.read()), second.read()
         if not isinstance(page, dict) or page.get("form") != FORM:
             return None
-        if page.get("table") == _digest(folder / TABLE):
-            return page
+        if page.get("table") == _digest(table):
+            return page, table
+        time.sleep(PAUSE_S)
     return None
 
 
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _digest(table: bytes) -> str:
+    return hashlib.sha256(table).hexdigest()

@@ -19,6 +19,7 @@ __all__ = ["DECIMALS", "MEDIA_TYPE", "shapes"]
 
 MEDIA_TYPE = "application/geo+json"
 DECIMALS = 6  # of a degree, 10 cm: RFC 7946, section 11.2
+WORLD = shapely.box(-180, -90, 180, 90)
 
 
 def shapes(grid: Grid) -> Iterator[dict[str, Any]]:
@@ -31,23 +32,27 @@ def shapes(grid: Grid) -> Iterator[dict[str, Any]]:
     >>> next(shapes(Grid.over([180.0], [-16.8], size_m=250, centre=(179.9, -16.8))))["type"]
     'MultiPolygon'
     """
-    for ring in grid.corners():
-        if np.ptp(ring[:, 0]) < 180:
-            yield {"type": "Polygon", "coordinates": [_rounded(ring)]}
-        else:
+    for ring in np.round(grid.corners(), DECIMALS):
+        if np.abs(ring[:, 0]).max() > 180:
             yield _cut(ring)
+        else:
+            yield {"type": "Polygon", "coordinates": [ring.tolist()]}
 
 
 def _cut(ring: NDArray[np.float64]) -> dict[str, Any]:
-    """A cell on the 180th meridian, in two parts (RFC 7946, section 3.1.9)."""
-    whole = shapely.Polygon(np.column_stack([ring[:, 0] % 360, ring[:, 1]]))
-    east = shapely.intersection(whole, shapely.box(0, -90, 180, 90))
-    west = shapely.intersection(whole, shapely.box(180, -90, 360, 90))
-    parts = [east, affinity.translate(west, -360)]
-    rings = [np.array(shapely.orient_polygons(part).exterior.coords) for part in parts]
-    return {"type": "MultiPolygon", "coordinates": [[_rounded(one)] for one in rings]}
+    """A cell that reaches beyond the 180th meridian, cut there (RFC 7946, section 3.1.9)."""
+    cell = shapely.Polygon(ring)
+    parts = [
+        shapely.intersection(affinity.translate(cell, turn), WORLD, grid_size=10.0**-DECIMALS)
+        for turn in (-360, 0, 360)
+    ]
+    rings = [[_coordinates(part)] for part in parts if part.area > 0]
+    if len(rings) == 1:  # it lies wholly on the other side, or touches the meridian
+        return {"type": "Polygon", "coordinates": rings[0]}
+    return {"type": "MultiPolygon", "coordinates": rings}
 
 
-def _rounded(ring: NDArray[np.float64]) -> list[Any]:
+def _coordinates(part: shapely.Polygon) -> list[Any]:
+    ring = np.array(shapely.orient_polygons(part).exterior.coords)
     found: list[Any] = np.round(ring, DECIMALS).tolist()
     return found

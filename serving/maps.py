@@ -18,8 +18,6 @@ from serving.problems import Problem
 
 __all__ = ["Maps"]
 
-_TRIES = 3  # a surface written while we read it is read again
-
 
 class Maps:
     """The surfaces of a deployment.
@@ -107,15 +105,11 @@ class Maps:
 
     def _fresh(self, day: date) -> MapOfDay:
         """What is open already, if it is what lies there now."""
-        for _ in range(_TRIES):
-            stamp = self._stamp(day)
-            known = self._open.get(day)
-            if known is not None and known.stamp == stamp:
-                return known
-            surface = self._read(day)
-            if self._stamp(day) == stamp:
-                return MapOfDay(surface, stamp, self.districts)
-        raise Problem("unavailable", "the map is being written", retry_after_s=1)
+        stamp = self._stamp(day)  # taken first: what is written meanwhile is noticed next time
+        known = self._open.get(day)
+        if known is not None and known.stamp == stamp:
+            return known
+        return MapOfDay(self._read(day), stamp, self.districts)
 
     def _stamp(self, day: date) -> Stamp:
         try:

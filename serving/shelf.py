@@ -10,7 +10,8 @@ from pathlib import Path
 
 from data.settings import Settings
 from features.spec import FeatureSet
-from models.bundle import MANIFEST, BundleError, load
+from models.bundle import load
+from models.sealed import MANIFEST, BundleError, published
 from models.signing import PublicKey
 from serving.judge import Judge
 
@@ -78,11 +79,11 @@ class Shelf:
 
 
 def _published_last(folder: Path) -> Path:
-    found = [manifest.parent for manifest in folder.glob(f"[!.]*/{MANIFEST}")]
+    found = published(folder)
     if not found:
         raise BundleError(
             f"a published bundle under {folder}",
             "none",
             "train one with `forewarn train fraud`, or set FOREWARN_BUNDLE",
         )
-    return max(found, key=lambda bundle: (bundle.stat().st_mtime_ns, bundle.name))
+    return found[0]

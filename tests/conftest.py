@@ -14,7 +14,7 @@ import pytest
 
 from data.settings import Settings
 from features.fraud import FRAUD_FEATURES
-from models import bundle
+from models.bundle import Parts
 from models.card import Card
 from models.fraud import FraudModel, fraud_recipe
 from models.norms import Norms
@@ -42,7 +42,7 @@ def _vectors() -> tuple[np.ndarray, np.ndarray]:
     return X, ((X[:, duration] > 900) & (X[:, foreign] == 1)).astype(np.int64)
 
 
-def _parts() -> bundle.Parts:
+def _parts() -> Parts:
     X, y = _vectors()
     names = FRAUD_FEATURES.names
     kind = np.array(["call", "transfer"] * (ROWS // 2))
@@ -57,7 +57,7 @@ def _parts() -> bundle.Parts:
     policy = Policy.fit(fraud.score(X), np.arange(ROWS) // 300, np.arange(ROWS))
     card = Card("Test", "Warn in a test.", "2026-01-01T00:00:00+00:00")
     norms = Norms.fit(X[y == 0], kind[y == 0], names)
-    return bundle.Parts(fraud, types, stage, policy, norms, FRAUD_FEATURES, card)
+    return Parts(fraud, types, stage, policy, norms, FRAUD_FEATURES, card)
 
 
 @pytest.fixture(scope="session")
@@ -65,7 +65,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder as training leaves it: a signed bundle and the key that confirms it."""
     var = tmp_path_factory.mktemp("published")
     signer = Signer.at(var / "keys" / "bundle.pem")
-    bundle.write(var / "bundles" / "one", _parts(), signer)
+    _parts().write(var / "bundles" / "one", signer)
     return var
 
 

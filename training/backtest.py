@@ -20,7 +20,8 @@ from features.incident_points import Past
 from features.shifts import Shifts
 from models.hotspot import HotspotConfig, HotspotModel, periods
 from models.hotspot_baselines import HotspotBaseline
-from training.hotspot_metrics import COVERAGES, Tally
+from training.hotspot_metrics import COVERAGES
+from training.hotspot_tally import Tally
 
 __all__ = [
     "EIGHT",

@@ -1,10 +1,9 @@
 """From a history to a published model: what was known at `as_of`, learnt, judged, signed, kept.
 
 `train_fraud` only puts the steps in order; each of them is a function of its own that an
-experiment can call: `training.datasets.build`, `fit_models`, `judge`, `publish`.
+experiment can call: `training.datasets.build`, `fit_models`, `judge`, `training.publish.publish`.
 """
 
-import secrets
 import shutil
 import tempfile
 import time
@@ -24,21 +23,21 @@ from data.history import History
 from data.settings import Settings
 from features.fraud import FRAUD_FEATURES
 from features.spec import FeatureSet
-from models import bundle
 from models.baselines import rule_models
+from models.bundle import Parts
 from models.card import Card
 from models.directions import directions
 from models.fraud import FraudModel, fraud_recipe
 from models.norms import Norms
 from models.policy import Level, Policy, standard_levels
 from models.scam_type import ScamTypeModel
-from models.signing import Signer
 from models.stage import StageModel
 from models.track_record import TrackRecord
 from models.trees import Rows
 from training.datasets import PARTS, Dataset, DatasetConfig, Part, build
 from training.evaluation import Judged, evaluate, groups
 from training.metrics import GroupErrors, Interval
+from training.publish import publish
 from training.report import Explained, as_metrics, flat, write_figures, write_tables
 from training.search import Examples, SearchConfig, SearchResult, search, search_name
 from training.tracking import Record, Tracking
@@ -52,7 +51,6 @@ __all__ = [
     "Watch",
     "fit_models",
     "judge",
-    "publish",
     "train_fraud",
 ]
 
@@ -257,7 +255,7 @@ def train_fraud(
         outcome = _Outcome(dataset, fitted, verdict, config)
         with tempfile.TemporaryDirectory() as folder:
             with watch.step("report"):
-                path, version = publish(outcome, settings)
+                path, version = publish(outcome.parts(), settings, "bundles")
                 outcome.write(Path(folder), path)
             with watch.step("track"):
                 kept = tracking.result().record(outcome.record(Path(folder), version))
@@ -415,21 +413,6 @@ def _groups(
     return found
 
 
-def publish(outcome: "_Outcome", settings: Settings) -> tuple[Path, str]:
-    """Sign and write the bundle to ``var/bundles/<version>``; the same bundle is written once."""
-    folder = settings.var / "bundles"
-    folder.mkdir(parents=True, exist_ok=True)
-    signer = Signer.at(settings.var / "keys" / "bundle.pem")
-    staged = folder / f".{secrets.token_hex(8)}.staged"
-    version = bundle.write(staged, outcome.parts(), signer)
-    target = folder / version
-    if target.exists():
-        shutil.rmtree(staged)
-    else:
-        staged.rename(target)
-    return target, version
-
-
 @dataclass(frozen=True)
 class _Outcome:
     """Everything a run produced, and how it is written down."""
@@ -439,10 +422,10 @@ class _Outcome:
     verdict: Verdict
     config: TrainingConfig
 
-    def parts(self) -> bundle.Parts:
+    def parts(self) -> Parts:
         """What the bundle is made of."""
         fitted = self.fitted
-        return bundle.Parts(
+        return Parts(
             fraud=fitted.fraud,
             scam_type=fitted.scam_type,
             stage=fitted.stage,

@@ -27,7 +27,9 @@ from models.hotspot import HotspotConfig, HotspotModel, Period, periods
 from models.hotspot_baselines import ExponentialCount, LongHistoryCount
 from models.hotspot_bundle import HotspotBundle
 from training.backtest import labels, past_of
-from training.hotspot_metrics import Tally, brier_any, gain_percent, poisson_deviance
+from training.hotspot_comparison import gain_percent
+from training.hotspot_counts import brier_any, poisson_deviance
+from training.hotspot_tally import Tally
 from training.intervals import Interval
 from training.publish import publish
 from training.report import as_metrics, flat

@@ -25,7 +25,8 @@ from data.incident_ingest import (
     read_truth_incidents,
     replay_incidents,
 )
-from data.incident_intake import IncidentIntake, incident_table
+from data.incident_intake import IncidentIntake
+from data.incidents import incident_table
 from data.ingest import quarantined, replay_quarantine
 from data.places import Extent, PlaceError
 from data.pseudonyms import Pseudonymiser

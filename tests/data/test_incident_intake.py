@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.columns import TableError
-from data.incident_intake import EXPECTED, IncidentIntake, incident_table
-from data.incidents import INCIDENT_FIELDS, INCIDENT_SCHEMA, Incident, Precision
+from data.incident_intake import EXPECTED, IncidentIntake
+from data.incidents import INCIDENT_FIELDS, INCIDENT_SCHEMA, Incident, Precision, incident_table
 from data.places import Extent
 from data.problems import RejectedRecord
 

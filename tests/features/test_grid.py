@@ -62,6 +62,15 @@ def test_corners_are_closed_rings_around_their_cell(city) -> None:
     np.testing.assert_allclose(np.hypot(x.T - east, y.T - north), 125 * np.sqrt(2), atol=5e-3)
 
 
+@pytest.mark.parametrize("city", CITIES)
+def test_corners_never_jump_across_the_earth(city) -> None:
+    rings = Grid.over(*town(city), 250, rotation_deg=20).corners()
+    assert np.abs(np.diff(rings[..., 0], axis=1)).max() < 0.02
+    beyond = (np.abs(rings[..., 0]) > 180).any(axis=1)
+    assert beyond.any() == (city == "Taveuni")
+    assert not beyond.all()
+
+
 def test_a_city_on_the_date_line_has_its_middle_there() -> None:
     lon, lat = town("Taveuni")
     assert lon.min() < -179

@@ -30,7 +30,6 @@ from models import (  # noqa: E402
     TrackRecord,
     fraud_recipe,
     standard_levels,
-    write,
 )
 from models.directions import directions  # noqa: E402
 
@@ -79,7 +78,7 @@ def main() -> None:
     """Write bundle, public key and what it must answer."""
     signer, made = Signer.fresh(), parts()
     shutil.rmtree(HERE / "bundle", ignore_errors=True)
-    version = write(HERE / "bundle", made, signer)
+    version = made.write(HERE / "bundle", signer)
     probes = [
         [14.0, 9.0, 9.0],
         [9.0, 5.0, 6.0],

@@ -24,7 +24,7 @@ from models.trees import ModelError
 @pytest.fixture(scope="module")
 def pristine(parts: Parts, signer: Signer, tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("bundles") / "fraud"
-    bundle.write(directory, parts, signer)
+    parts.write(directory, signer)
     return directory
 
 
@@ -55,7 +55,7 @@ def test_everything_comes_back_to_the_same_bits(parts, signer, pristine, later) 
 
 
 def test_the_same_parts_and_key_write_the_same_bytes(parts, signer, pristine, tmp_path) -> None:
-    version = bundle.write(tmp_path / "again", parts, signer)
+    version = parts.write(tmp_path / "again", signer)
     for name in (*FILES, MANIFEST, SIGNATURE):
         assert (tmp_path / "again" / name).read_bytes() == (pristine / name).read_bytes()
     manifest = (pristine / MANIFEST).read_bytes()
@@ -68,10 +68,10 @@ def test_all_of_it_is_text(pristine) -> None:
 
 
 def test_a_bundle_never_changes(parts, signer, copy) -> None:
-    assert bundle.write(copy, parts, signer) == opened(copy, signer).version
+    assert parts.write(copy, signer) == opened(copy, signer).version
     other = replace(parts, card=replace(parts.card, title="Other"))
     with pytest.raises(BundleError, match="bundles never change"):
-        bundle.write(copy, other, signer)
+        other.write(copy, signer)
     assert [path.name for path in copy.parent.iterdir()] == ["fraud"]
 
 
@@ -263,7 +263,7 @@ def test_every_feature_is_told_in_the_bundle(pristine, features) -> None:
 def test_parts_over_different_features_are_not_written(parts, features, signer, tmp_path) -> None:
     odd = replace(parts, features=FeatureSet(features.specs[:1]))
     with pytest.raises(BundleError, match="fit every part on vectors of one feature set"):
-        bundle.write(tmp_path / "odd", odd, signer)
+        odd.write(tmp_path / "odd", signer)
     assert list(tmp_path.iterdir()) == []
 
 

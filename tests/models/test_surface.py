@@ -1,8 +1,10 @@
 """A surface comes back from disk as it was, whole, or not at all."""
 
 import json
+import threading
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +65,29 @@ def test_a_newer_surface_replaces_it_and_leaves_nothing_behind(tmp_path: Path) -
     assert_same(Surface.load(tmp_path / "day"), surface(1, side=5))
     assert [path.name for path in tmp_path.iterdir()] == ["day"]
     assert {path.name for path in (tmp_path / "day").iterdir()} == {TABLE, PAGE}
+
+
+def test_who_loads_while_another_saves_gets_one_of_them_whole(tmp_path: Path) -> None:
+    both = [surface(), surface(1, side=5)]
+    folder = both[0].save(tmp_path / "day")
+    done = threading.Event()
+
+    def save_again_and_again() -> None:
+        for one in cycle(both):
+            one.save(folder)
+            if done.wait(0.005):
+                return
+
+    writer = threading.Thread(target=save_again_and_again)
+    writer.start()
+    try:
+        found = [Surface.load(folder) for _ in range(60)]
+    finally:
+        done.set()
+        writer.join()
+    for one in found:
+        assert_same(one, both[one.model == both[1].model])
+    assert {one.model for one in found} == {one.model for one in both}
 
 
 def test_a_surface_without_reasons_or_of_one_cell(tmp_path: Path) -> None:

@@ -4,8 +4,10 @@ import asyncio
 import json
 import os
 import re
+import threading
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -286,6 +288,29 @@ def test_only_the_last_few_surfaces_stay_open(tmp_path: Path) -> None:
         Maps(tmp_path / "nowhere").newest()
 
 
+def test_there_is_a_map_while_it_is_written_anew(tmp_path: Path) -> None:
+    folder, done = surface(side=6).save(tmp_path / DAY.isoformat()), threading.Event()
+
+    def save_again_and_again() -> None:
+        for side in cycle((7, 6)):
+            surface(side=side, model=f"side {side}").save(folder)
+            if done.wait(0.005):
+                return
+
+    writer, maps = threading.Thread(target=save_again_and_again), Maps(tmp_path)
+    writer.start()
+    try:
+        found = [maps.day(DAY).surface for _ in range(60)]
+    finally:
+        done.set()
+        writer.join()
+    sizes = {one.model: len(one.grid) for one in found if one.model != "test-model"}
+    assert sizes == {model: int(model[-1]) ** 2 for model in sizes}
+    latest = maps.day(DAY).surface
+    assert latest.model == Surface.load(folder).model
+    assert maps.day(DAY).surface is latest
+
+
 def test_a_map_without_a_certificate_is_all_grey(tmp_path: Path) -> None:
     surface(share_in_top={}).save(tmp_path / DAY.isoformat())
     drawn = asyncio.run(Hotspots(Maps(tmp_path)).map(MapQuestion(coverage=0.05)))
@@ -308,6 +333,25 @@ def test_a_cell_on_the_180th_meridian_is_cut_there(lon: float) -> None:
     assert shape["type"] == "MultiPolygon"
     assert {part.centroid.x > 0 for part in parts} == {True, False}
     assert all(part.exterior.is_ccw and np.ptp(part.bounds[::2]) < 0.1 for part in parts)
+
+
+@pytest.mark.parametrize("middle", [180.0, -180.0, 179.99])
+def test_a_city_on_the_180th_meridian_is_drawn_whole(middle: float) -> None:
+    """Cells whose very edge the meridian is lie on one side of it."""
+    places = np.random.default_rng(0).normal(0, 0.02, (2, 200))
+    lon = (middle + places[0] + 180) % 360 - 180
+    grid = Grid.over(lon, places[1] - 16.8, size_m=250, centre=(middle, -16.8))
+    cut = 0
+    for name, shape in zip(grid.names(), shapes(grid), strict=True):
+        drawn = shapely.geometry.shape(shape)
+        assert drawn.is_valid
+        assert drawn.geom_type == shape["type"]
+        assert np.abs(shapely.get_coordinates(drawn)[:, 0]).max() <= 180
+        inside = drawn.representative_point()
+        assert grid.names()[int(grid.place([inside.x], [inside.y])[0])] == name
+        assert drawn.area == pytest.approx(0.00235 * 0.00226, rel=0.01)
+        cut += shape["type"] == "MultiPolygon"
+    assert (cut > 0) == (middle == 179.99)
 
 
 # --- why
