@@ -3,6 +3,10 @@
 A report covers its subscriber's events from first contact to last loss. Those that touch a
 counterpart it names are fraud (1); the others in that episode say nothing (-1), neither do events
 too young for their report to have come in (-1). The rest is no fraud as far as is known (0).
+
+Outcomes of our own cases speak where no report does. Of the events a case was made of, paid makes
+frauds and a false alarm makes none, however young. The rest of a paid episode says nothing, nor
+does an episode in which we stepped in: what would have happened is not known.
 """
 
 from collections.abc import Iterable
@@ -16,6 +20,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from data.events import ScamType
+from data.outcomes import Verdict, standing
 from data.tables import CODE
 
 __all__ = ["SCAM_TYPES", "STAGES", "UNKNOWN", "EventLabels", "label_events"]
@@ -44,7 +49,8 @@ class EventLabels:
         Place in `STAGES` where ``y`` is 1, otherwise -1.
     episode : ndarray of int32, shape (n,)
         Which report, counted in order of arrival, explains the row; -1 where none does. Rows that
-        lie within an episode and touch nothing it names bear its number too.
+        lie within an episode and touch nothing it names bear its number too. Outcomes of cases
+        that paid are counted on after the reports.
     """
 
     y: NDArray[np.int8]
@@ -54,27 +60,50 @@ class EventLabels:
 
 
 @dataclass(frozen=True)
-class _Reports:
-    """What reports say, one row each, in order of arrival."""
+class _Facts:
+    """What events are held against, one entry a row."""
+
+    subscriber: Ints
+    occurred: Ints
+    candidate: Mask
+
+
+@dataclass(frozen=True)
+class _Episodes:
+    """What reports or outcomes say, one entry each, in order of arrival."""
 
     subscriber: Ints
     start: Ints
     end: Ints
     scam_type: NDArray[np.int8]
-    named: Ints  # report * size + code of a counterpart, sorted
+    named: Ints  # episode * size + key of what it names: a counterpart, an event
+
+
+@dataclass(frozen=True)
+class _Keys:
+    """What episodes name events by: a key a row, -1 for none, all below `size`."""
+
+    of_row: Ints
+    size: int
 
 
 @dataclass(frozen=True)
 class _Pairs:
-    """An event within a report's episode; sorted by report, then as the events happened."""
+    """An event within an episode; sorted by episode, then as the events happened."""
 
-    report: Ints
+    episode: Ints
     row: Ints
     touched: Mask
 
 
-def label_events(events: pa.Table, as_of: datetime, *, maturity: timedelta) -> EventLabels:
-    """Label events with the reports known before `as_of`.
+def label_events(
+    events: pa.Table,
+    as_of: datetime,
+    *,
+    maturity: timedelta,
+    outcomes: pa.Table | None = None,
+) -> EventLabels:
+    """Label events with the reports, and the outcomes of cases, known before `as_of`.
 
     Parameters
     ----------
@@ -86,6 +115,8 @@ def label_events(events: pa.Table, as_of: datetime, *, maturity: timedelta) -> E
         What came in later is not looked at.
     maturity
         Rows without a report that happened less than this before `as_of` are left out.
+    outcomes
+        Rows of `data.outcomes.OUTCOME_SCHEMA`; with any, event_id is used as well.
 
     Returns
     -------
@@ -109,8 +140,11 @@ def label_events(events: pa.Table, as_of: datetime, *, maturity: timedelta) -> E
     labels.y[kind.code == kind.of("report")] = UNKNOWN
     subscriber = _codes(events["subscriber"]).code
     reports = _reports(events, told, subscriber, counterpart)
-    pairs = _pairs(reports, subscriber, occurred, kind.code != kind.of("report"), counterpart)
+    facts = _Facts(subscriber, occurred, kind.code != kind.of("report"))
+    pairs = _pairs(reports, facts, _Keys(counterpart.code, counterpart.size))
     _mark(labels, pairs, reports, _stages(events, pairs, kind))
+    if outcomes is not None and len(outcomes):
+        _mark_outcomes(labels, events, facts, standing(outcomes, as_of), kind)
     return labels
 
 
@@ -125,10 +159,10 @@ def _blank(count: int, young: Mask) -> EventLabels:
     return labels
 
 
-def _mark(labels: EventLabels, pairs: _Pairs, reports: _Reports, stage: NDArray[np.int8]) -> None:
+def _mark(labels: EventLabels, pairs: _Pairs, reports: _Episodes, stage: NDArray[np.int8]) -> None:
     """Write the pairs down; where episodes overlap, the report that came first explains."""
     for chosen in (~pairs.touched, pairs.touched):  # a touch outweighs lying within
-        rows, report = pairs.row[chosen][::-1], pairs.report[chosen][::-1]
+        rows, report = pairs.row[chosen][::-1], pairs.episode[chosen][::-1]
         labels.y[rows] = pairs.touched[chosen][::-1]
         labels.episode[rows] = report
         labels.scam_type[rows] = reports.scam_type[report]
@@ -139,12 +173,59 @@ def _mark(labels: EventLabels, pairs: _Pairs, reports: _Reports, stage: NDArray[
     labels.stage[outside] = UNKNOWN
 
 
-def _reports(events: pa.Table, told: Ints, subscriber: Ints, counterpart: "_Codes") -> _Reports:
+def _mark_outcomes(
+    labels: EventLabels, events: pa.Table, facts: _Facts, outcomes: pa.Table, kind: "_Codes"
+) -> None:
+    """Write outcomes down where no report speaks; what made a case outweighs lying within one."""
+    told = _outcomes(events, outcomes)
+    rows = np.arange(len(facts.occurred))
+    pairs = _pairs(told, facts, _Keys(rows, len(rows)))
+    first = int(labels.episode.max(initial=UNKNOWN)) + 1
+    stage = _stages(events, pairs, kind)
+    free = labels.episode[pairs.row] == UNKNOWN
+    none, fraud = (_says(outcomes, verdict)[pairs.episode] for verdict in ("none", "fraud"))
+    labels.y[pairs.row[free & ~none]] = UNKNOWN
+    labels.y[pairs.row[free & none & pairs.touched]] = 0
+    paid = np.flatnonzero(free & fraud & pairs.touched)[::-1]
+    row, outcome = pairs.row[paid], pairs.episode[paid]
+    labels.y[row] = 1
+    labels.episode[row] = first + outcome
+    labels.scam_type[row] = told.scam_type[outcome]
+    labels.stage[row] = stage[paid]
+
+
+def _says(outcomes: pa.Table, verdict: str) -> Mask:
+    said: Mask = pc.equal(outcomes["verdict"], Verdict(verdict)).to_numpy()
+    return said
+
+
+def _outcomes(events: pa.Table, outcomes: pa.Table) -> _Episodes:
+    """Outcomes as episodes that name events by their rows."""
+    lists = outcomes["events"].combine_chunks()
+    names = lists.flatten()
+    rows = np.flatnonzero(pc.is_in(events["event_id"], value_set=names).to_numpy())
+    found = events["event_id"].take(pa.array(rows)).combine_chunks()
+    place = pc.index_in(names, value_set=found)
+    there = place.is_valid().to_numpy(zero_copy_only=False)
+    row = rows[place.drop_null().to_numpy()]
+    outcome = pc.list_parent_indices(lists).to_numpy()[there]
+    texts = _codes(events["subscriber"]).texts
+    scam_type = pc.index_in(outcomes["scam_type"], pa.array(SCAM_TYPES))
+    return _Episodes(
+        subscriber=pc.index_in(outcomes["subscriber"], texts).fill_null(-1).to_numpy(),
+        start=_microseconds(outcomes["began_at"]),
+        end=_microseconds(outcomes["ends_at"]),
+        scam_type=scam_type.to_numpy().astype(np.int8),
+        named=np.unique(outcome.astype(np.int64) * len(events) + row),
+    )
+
+
+def _reports(events: pa.Table, told: Ints, subscriber: Ints, counterpart: "_Codes") -> _Episodes:
     told_columns = ["scam_type", "first_contact_at", "occurred_at", "phones", "accounts", "apps"]
     rows = events.select(told_columns).take(pa.array(told))
     places = pc.index_in(rows["scam_type"].cast(pa.string()), pa.array(SCAM_TYPES))
     named = [_named(rows[column], counterpart) for column in ("phones", "accounts", "apps")]
-    return _Reports(
+    return _Episodes(
         subscriber=subscriber[told],
         start=_microseconds(rows["first_contact_at"]),
         end=_microseconds(rows["occurred_at"]),
@@ -161,32 +242,31 @@ def _named(column: pa.ChunkedArray, counterpart: "_Codes") -> Ints:
     return keys
 
 
-def _pairs(
-    reports: _Reports, subscriber: Ints, occurred: Ints, candidate: Mask, counterpart: "_Codes"
-) -> _Pairs:
+def _pairs(episodes: _Episodes, facts: _Facts, keys: _Keys) -> _Pairs:
+    subscriber, occurred = facts.subscriber, facts.occurred
     victims = np.zeros(int(subscriber.max(initial=0)) + 1, dtype=bool)
-    victims[reports.subscriber] = True
-    rows = np.flatnonzero(victims[subscriber] & candidate)
+    victims[episodes.subscriber[episodes.subscriber >= 0]] = True
+    rows = np.flatnonzero(victims[subscriber] & facts.candidate)
     rows = rows[np.lexsort((occurred[rows], subscriber[rows]))]
-    first, last = _spans(reports, subscriber[rows], occurred[rows])
+    first, last = _spans(episodes, subscriber[rows], occurred[rows])
     lengths = last - first
-    report = np.repeat(np.arange(len(lengths)), lengths)
-    within = np.arange(len(report)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    episode = np.repeat(np.arange(len(lengths)), lengths)
+    within = np.arange(len(episode)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     found = rows[np.repeat(first, lengths) + within]
-    code = counterpart.code[found]
-    touched = np.isin(report * counterpart.size + code, reports.named) & (code >= 0)
-    return _Pairs(report, found, touched)
+    key = keys.of_row[found]
+    touched = np.isin(episode * keys.size + key, episodes.named) & (key >= 0)
+    return _Pairs(episode, found, touched)
 
 
-def _spans(reports: _Reports, subscriber: Ints, occurred: Ints) -> tuple[Ints, Ints]:
-    """First and past-the-last place of each report's episode among a sorted victim's events."""
-    begin = np.searchsorted(subscriber, reports.subscriber, "left")
-    end = np.searchsorted(subscriber, reports.subscriber, "right")
+def _spans(episodes: _Episodes, subscriber: Ints, occurred: Ints) -> tuple[Ints, Ints]:
+    """First and past-the-last place of each episode among a sorted victim's events."""
+    begin = np.searchsorted(subscriber, episodes.subscriber, "left")
+    end = np.searchsorted(subscriber, episodes.subscriber, "right")
     first, last = begin.copy(), end.copy()
-    for report, (low, high) in enumerate(zip(begin, end, strict=True)):
+    for episode, (low, high) in enumerate(zip(begin, end, strict=True)):
         own = occurred[low:high]
-        first[report] = low + np.searchsorted(own, reports.start[report], "left")
-        last[report] = low + np.searchsorted(own, reports.end[report], "right")
+        first[episode] = low + np.searchsorted(own, episodes.start[episode], "left")
+        last[episode] = low + np.searchsorted(own, episodes.end[episode], "right")
     return first, last
 
 
@@ -194,11 +274,11 @@ def _stages(events: pa.Table, pairs: _Pairs, kind: "_Codes") -> NDArray[np.int8]
     """Stage of each touching pair: how far the fraud had come, by this event included."""
     stage = np.full(len(pairs.row), UNKNOWN, np.int8)
     places = np.flatnonzero(pairs.touched)
-    report, rows = pairs.report[places], pairs.row[places]
+    episode, rows = pairs.episode[places], pairs.row[places]
     transfer = kind.code[rows] == kind.of("transfer")
-    earlier = np.arange(len(rows)) - np.searchsorted(report, report, "left")
-    engaged = (earlier >= TOUCHES_ENGAGED) | _so_far(_engages(events, rows, kind), report)
-    paying = _so_far(transfer, report)
+    earlier = np.arange(len(rows)) - np.searchsorted(episode, episode, "left")
+    engaged = (earlier >= TOUCHES_ENGAGED) | _so_far(_engages(events, rows, kind), episode)
+    paying = _so_far(transfer, episode)
     stage[places] = np.where(paying, 2, engaged.astype(np.int8))
     return stage
 

@@ -2,7 +2,8 @@
 
 An event's row in the log and its decision go into one transaction. Writes that meet are committed
 together, because a commit costs a disk flush however many rows it holds. A row that is there
-already stays as it is: whoever comes second gets what the first was told.
+already stays as it is: whoever comes second gets what the first was told. Alerts and leads meet
+their citizen's case in the same transaction; other events cost it nothing.
 """
 
 import asyncio
@@ -42,6 +43,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from data.database import SERVING, events, metadata
 from data.events import EVENT_TYPES, Event
 from data.quarantine import keeping
+from serving.cases.admission import admit
+from serving.cases.config import CaseConfig
+from serving.cases.evidence import Admitted, concerns
 from serving.contracts import Decision
 from serving.judge import Judge, Seen
 
@@ -154,11 +158,13 @@ class Ledger:
     ----------
     url : str
         ``postgresql+psycopg://…``
+    cases : CaseConfig, optional
+        How alerts and leads become cases; the first preset by default.
     at_once : int
         Most rows of one commit.
     """
 
-    def __init__(self, url: str, *, at_once: int = 256) -> None:
+    def __init__(self, url: str, *, cases: CaseConfig | None = None, at_once: int = 256) -> None:
         self._engine: AsyncEngine = create_async_engine(
             url,
             pool_size=8,
@@ -174,6 +180,7 @@ class Ledger:
         )
         # a read is one statement: without a transaction round it, it is one trip instead of three
         self._reads = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._cases = cases or CaseConfig.preset()
         self._at_once = at_once
         self._waiting: list[_Waiting] = []
         self._wake = asyncio.Event()
@@ -328,6 +335,14 @@ class Ledger:
             await _insert_new(connection, events, [entry.event for entry in entries])
             decisions = [entry.decision for entry in entries if entry.decision is not None]
             await _insert_new(connection, DECISIONS, decisions)
+            await admit(connection, self._admitted(entries), self._cases)
+
+    def _admitted(self, entries: Sequence[Entry]) -> list[Admitted]:
+        return [
+            Admitted.of(entry.event, entry.decision, self._cases)
+            for entry in entries
+            if concerns(entry.event, entry.decision)
+        ]
 
 
 async def _insert_new(connection: AsyncConnection, table: Table, rows: Sequence[Row]) -> None:

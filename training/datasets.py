@@ -11,6 +11,7 @@ test keep whole citizens, all of them unless the slice is too large, since the f
 about citizens and days.
 """
 
+import hashlib
 import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +26,7 @@ from numpy.typing import NDArray
 
 from data.history import History
 from data.labels import EventLabels, label_events
+from data.outcomes import outcomes_fingerprint, read_outcomes
 from data.tables import TIME
 from features.fraud import FRAUD_FEATURES
 from features.spec import FeatureSet
@@ -204,27 +206,45 @@ def build(
 ) -> Dataset:
     """Read what was known before `as_of`, label it as it was known, and cut it in time.
 
+    Outcomes of cases that lie beside the history are labels too.
+
     Raises
     ------
     ValueError
         Where the history is too short for the parts.
     """
     config = config or DatasetConfig()
+    outcomes = read_outcomes(history.root)
     with ThreadPoolExecutor(1) as aside:
         fingerprint = aside.submit(history.fingerprint, before=as_of)
-        dataset = _built(history.read(before=as_of), as_of, features, config, progress)
-        return replace(dataset, fingerprint=fingerprint.result())
+        facts = _Facts(history.read(before=as_of), outcomes, as_of)
+        dataset = _built(facts, features, config, progress)
+        told = outcomes_fingerprint(outcomes, as_of)
+        return replace(dataset, fingerprint=_with(fingerprint.result(), told))
+
+
+@dataclass(frozen=True, eq=False)
+class _Facts:
+    """Events known before a moment, and outcomes of cases."""
+
+    table: pa.Table
+    outcomes: pa.Table
+    as_of: datetime
+
+
+def _with(fingerprint: str, outcomes: str) -> str:
+    """One fingerprint of events and outcomes; the events' own where no outcome counts."""
+    if not outcomes:
+        return fingerprint
+    return hashlib.sha256(f"{fingerprint} {outcomes}".encode()).hexdigest()
 
 
 def _built(
-    table: pa.Table,
-    as_of: datetime,
-    features: FeatureSet,
-    config: DatasetConfig,
-    progress: Progress | None,
+    facts: _Facts, features: FeatureSet, config: DatasetConfig, progress: Progress | None
 ) -> Dataset:
+    table, as_of = facts.table, facts.as_of
     split = _split(moments(table["known_at"]), as_of, config)
-    labels = _labels(table, split, as_of, timedelta(days=config.delay))
+    labels = _labels(facts, split, timedelta(days=config.delay))
     chosen, share = _sample(table, split, labels["y"], config)
     wanted = np.sort(np.concatenate(list(chosen.values())))
     X = _vectors(table, features, wanted, config, progress)
@@ -277,15 +297,16 @@ def _split(known_at: Moments, as_of: datetime, config: DatasetConfig) -> AsOfSpl
     return replace(split, train=split.train[warm])
 
 
-def _labels(table: pa.Table, split: AsOfSplit, as_of: datetime, delay: timedelta) -> Labels:
+def _labels(facts: _Facts, split: AsOfSplit, delay: timedelta) -> Labels:
     """Labels of every part's rows, as known when the part would have been used."""
     begins = {name: _aware(since) for name, since, _ in split.edges if since is not None}
     used_at = {"train": begins["tune"], "tune": begins["test"], "calibrate": begins["test"]}
-    found = {name: np.full(len(table), -1, np.int64) for name in LABELS}
-    facts = table.select(LABELLED_BY)
+    found = {name: np.full(len(facts.table), -1, np.int64) for name in LABELS}
+    named = ("event_id",) if len(facts.outcomes) else ()  # long texts: only where they are needed
+    table, as_of = facts.table.select([*LABELLED_BY, *named]), facts.as_of
     for moment in dict.fromkeys([*used_at.values(), as_of]):
-        known, told = _known(facts, moment)
-        labels = label_events(told, moment, maturity=delay)
+        known, told = _known(table, moment)
+        labels = label_events(told, moment, maturity=delay, outcomes=facts.outcomes)
         for part in PARTS:
             if used_at.get(part, as_of) == moment:
                 rows = getattr(split, part)

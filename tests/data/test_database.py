@@ -7,6 +7,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Engine
 
+import serving.access
+import serving.cases.tables
 import serving.decisions
 from data.database import (
     connect,

@@ -1,0 +1,82 @@
+"""A case as an officer reads it: what happened, who spoke to the citizen, what to do next."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Table, select
+
+from serving.access import audit
+from serving.access.roles import Action, demand
+from serving.cases.attempts import attempts_of, contacted
+from serving.cases.case import Case
+from serving.cases.contracts import Step
+from serving.cases.forms import Turn, locked_case
+from serving.cases.steps import DAY, Budget, budget, next_step
+from serving.cases.tables import ATTEMPTS, EVIDENCE, NOTES, OUTCOMES
+
+__all__ = ["Card", "read"]
+
+Rows = tuple[Mapping[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class Card:
+    """All there is to know of a case.
+
+    Parameters
+    ----------
+    case : Case
+    evidence, attempts, outcomes, notes : tuple of mapping
+        Rows of the tables, in order of time; reversed outcomes among them.
+    contacted_zh, contacted_en : str
+        Who spoke to the citizen last, in this case or another of the last day; empty if nobody did.
+    budget : Budget
+        When he may be contacted again.
+    next : Step or None
+    """
+
+    case: Case
+    evidence: Rows
+    attempts: Rows
+    outcomes: Rows
+    notes: Rows
+    contacted_zh: str
+    contacted_en: str
+    budget: Budget
+    next: Step | None
+
+
+async def read(turn: Turn, case_id: str) -> Card:
+    """Read a case; that it was read, and by whom, goes into the audit log.
+
+    Raises
+    ------
+    Problem
+        ``forbidden``; ``not-found``, also for a case of a district that is not the actor's.
+    """
+    demand(turn.actor, Action.READ_CASE)
+    case = await locked_case(turn, case_id)
+    since = min(case.opened_at, turn.now - DAY)
+    made = (await attempts_of(turn.connection, [case.subscriber], since)).get(case.subscriber, [])
+    own = [one.tried for name, one in made if name == case.case_id]
+    zh, en = contacted([one for _, one in made], turn.config)
+    card = Card(
+        case,
+        evidence=await _rows(turn, EVIDENCE, case_id, "known_at"),
+        attempts=await _rows(turn, ATTEMPTS, case_id, "at"),
+        outcomes=await _rows(turn, OUTCOMES, case_id, "known_at"),
+        notes=await _rows(turn, NOTES, case_id, "at"),
+        contacted_zh=zh,
+        contacted_en=en,
+        budget=budget([one.tried.at for _, one in made], turn.now, turn.config),
+        next=next_step(case, own, turn.now, turn.rates),
+    )
+    act = audit.Act(turn.actor.name, turn.actor.role, Action.READ_CASE, case_id)
+    await audit.record(turn.connection, act, turn.now)
+    return card
+
+
+async def _rows(turn: Turn, table: Table, case_id: str, time: str) -> Rows:
+    query = select(table).where(table.c.case_id == case_id).order_by(table.c[time])
+    return tuple(dict(row) for row in (await turn.connection.execute(query)).mappings())

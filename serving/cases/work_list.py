@@ -1,0 +1,285 @@
+"""An officer's shift: the list, the next case, and what is done with cases beside attempts.
+
+The order itself is `models.work_list`'s; this knows which cases an officer may have now: those of
+his district that are open, not with somebody else, and whose citizen may be contacted.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+from sqlalchemy import Select, and_, insert, or_, select
+
+from models.work_list import Next, ordered
+from serving.access.roles import Action, demand
+from serving.cases.attempts import attempts_of, contacted
+from serving.cases.case import Case, State
+from serving.cases.contracts import Acted, Form
+from serving.cases.forms import Deed, Done, Turn, Work, acted, conflict, do_once, once
+from serving.cases.ids import new_id
+from serving.cases.routing import first_tier
+from serving.cases.steps import DAY, budget, candidate
+from serving.cases.tables import CASES, NOTES
+from serving.problems import Problem
+from serving.scrub import scrubbed
+
+__all__ = [
+    "BulkAnswer",
+    "BulkItem",
+    "Listed",
+    "bulk_reassign",
+    "bulk_snooze",
+    "listed",
+    "lock",
+    "note",
+    "reassign",
+    "snooze",
+    "take_next",
+    "unlock",
+]
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A line of the work list: the case, the step, and who has spoken to the citizen already."""
+
+    case: Case
+    step: Next
+    contacted_zh: str
+    contacted_en: str
+
+
+class BulkItem(BaseModel):
+    """What became of one case of many: the case after it, or why not."""
+
+    model_config = ConfigDict(frozen=True)
+
+    case_id: str
+    done: Acted | None = None
+    problem: dict[str, Any] | None = None
+
+
+class BulkAnswer(BaseModel):
+    """What became of each, in the order asked."""
+
+    model_config = ConfigDict(frozen=True)
+
+    items: tuple[BulkItem, ...]
+
+
+async def listed(turn: Turn, minutes_left: float) -> tuple[Listed, ...]:
+    """What the shift's remaining minutes are best spent on, in order.
+
+    Raises
+    ------
+    Problem
+        ``forbidden``.
+    """
+    demand(turn.actor, Action.READ_CASE)
+    rows = (await turn.connection.execute(_free(turn))).mappings()
+    cases = {case.case_id: case for case in map(Case.of, rows)}
+    # an episode's attempts may be older than a day; the budget looks back a day
+    since = min((case.opened_at for case in cases.values()), default=turn.now) - DAY
+    names = {case.subscriber for case in cases.values()}
+    made = await attempts_of(turn.connection, names, since)
+    candidates = []
+    for case in cases.values():
+        whole = made.get(case.subscriber, [])
+        if budget([one.tried.at for _, one in whole], turn.now, turn.config).free(turn.now):
+            own = [one.tried for name, one in whole if name == case.case_id]
+            candidates.append(candidate(case, own))
+    # a backlog of ten thousand takes a second: others are not kept meanwhile
+    found = await asyncio.to_thread(ordered, candidates, turn.now, minutes_left, turn.rates)
+    return tuple(_line(turn, cases[step.case_id], step, made) for step in found)
+
+
+async def take_next(turn: Turn, minutes_left: float, key: str) -> Acted | None:
+    """Lock the best case nobody has, for this officer; None when nothing is left to do.
+
+    Two officers who ask at once get different cases.
+    """
+    demand(turn.actor, Action.WORK_CASE)
+
+    async def work() -> BulkAnswer:
+        for line in await listed(turn, minutes_left):
+            if (case := await _still_free(turn, line.case.case_id)) is not None:
+                step = line.step
+                done = _held(turn, case, f"下一步：{step.zh}", f"next: {step.en}")
+                told = await acted(turn, case, Deed("take"), done)
+                return BulkAnswer(items=(BulkItem(case_id=case.case_id, done=told),))
+        return BulkAnswer(items=())
+
+    told = await once(turn, key, {"deed": "take_next"}, work)
+    items = BulkAnswer.model_validate(told).items
+    return items[0].done if items else None
+
+
+async def lock(turn: Turn, form: Form) -> Acted:
+    """Have a case for oneself, for a while; asking again extends it."""
+
+    async def work(case: Case) -> Done:
+        return _held(turn, case, "案件由您处理", "the case is yours for now")
+
+    return await do_once(turn, form, Deed("lock"), work)
+
+
+async def unlock(turn: Turn, form: Form) -> Acted:
+    """Give a case back."""
+
+    async def work(case: Case) -> Done:
+        return Done(_let_go(case), "案件已释放", "the case is free")
+
+    return await do_once(turn, form, Deed("unlock"), work)
+
+
+async def reassign(turn: Turn, form: Form, to: str, *, district: str | None = None) -> Acted:
+    """Give a case to an officer, and to the citizen's district where that became known."""
+    deed, work = _reassignment(turn, to, district)
+    return await do_once(turn, form, deed, work)
+
+
+async def snooze(turn: Turn, form: Form, reason: str, until: datetime) -> Acted:
+    """Let a case rest, with a reason, until a moment; its deadline stays.
+
+    A higher level or stage wakes it before.
+    """
+    deed, work = _snoozing(turn, reason, until)
+    return await do_once(turn, form, deed, work)
+
+
+async def note(turn: Turn, form: Form, words: str) -> Acted:
+    """Add a note; numbers of seven digits or more are taken out of it."""
+
+    async def work(case: Case) -> Done:
+        row = {
+            "note_id": new_id(turn.now),
+            "case_id": case.case_id,
+            "text": scrubbed(words),
+            "by": turn.actor.name,
+            "at": turn.now,
+        }
+        await turn.connection.execute(insert(NOTES), [row])
+        return Done(case, "备注已添加", "note added")
+
+    return await do_once(turn, form, Deed("note", {"text": words}), work)
+
+
+async def bulk_reassign(
+    turn: Turn, forms: Sequence[Form], key: str, to: str, *, district: str | None = None
+) -> BulkAnswer:
+    """Reassign many cases; one that cannot be does not hold up the others."""
+    return await _bulk(turn, forms, key, _reassignment(turn, to, district))
+
+
+async def bulk_snooze(
+    turn: Turn, forms: Sequence[Form], key: str, reason: str, until: datetime
+) -> BulkAnswer:
+    """Snooze many cases; one that cannot be does not hold up the others."""
+    return await _bulk(turn, forms, key, _snoozing(turn, reason, until))
+
+
+async def _bulk(turn: Turn, forms: Sequence[Form], key: str, what: tuple[Deed, Work]) -> BulkAnswer:
+    deed, work = what
+
+    async def one(form: Form) -> BulkItem:
+        try:
+            async with turn.connection.begin_nested():
+                done = await do_once(turn, form, deed, work)
+        except Problem as problem:
+            return BulkItem(case_id=form.case_id, problem=problem.document())
+        return BulkItem(case_id=form.case_id, done=done)
+
+    async def whole() -> BulkAnswer:
+        ids = sorted({form.case_id for form in forms})
+        # all rows before the first audit record: see `serving.access.audit.append`
+        held = select(CASES.c.case_id).where(CASES.c.case_id.in_(ids)).order_by(CASES.c.case_id)
+        await turn.connection.execute(held.with_for_update())
+        return BulkAnswer(items=tuple([await one(form) for form in forms]))
+
+    sent = [form.model_dump() for form in forms]
+    content = {"deed": deed.name, "content": dict(deed.content), "forms": sent}
+    return BulkAnswer.model_validate(await once(turn, key, content, whole))
+
+
+def _reassignment(turn: Turn, to: str, district: str | None) -> tuple[Deed, Work]:
+    async def work(case: Case) -> Done:
+        moved = replace(_let_go(case), assignee=to)
+        if district is not None and district != case.district:
+            tier = first_tier(case.level, district, turn.config)
+            moved = replace(moved, district=district, start_tier=tier, tier=tier)
+        return Done(moved, f"已转派给{to}", f"assigned to {to}")
+
+    return Deed("reassign", {"to": to, "district": district}, Action.ASSIGN_CASE), work
+
+
+def _snoozing(turn: Turn, reason: str, until: datetime) -> tuple[Deed, Work]:
+    if not turn.now < until <= turn.now + turn.config.episode_gap:
+        raise conflict(
+            "expected a snooze that ends within the episode's gap, found another; choose a time",
+            f"暂缓时间须在现在之后、{turn.config.episode_gap_h:.0f}小时之内",
+            f"a case can rest up to {turn.config.episode_gap_h:.0f} h from now",
+        )
+
+    async def work(case: Case) -> Done:
+        resting = replace(
+            _let_go(case),
+            state=State.SNOOZED,
+            snoozed_until=until,
+            snooze_reason=scrubbed(reason),
+        )
+        when = turn.config.clock(until)
+        return Done(resting, f"暂缓至{when}", f"resting until {when}")
+
+    return Deed("snooze", {"reason": reason, "until": until.isoformat()}), work
+
+
+def _free(turn: Turn) -> Select[Any]:
+    """Cases this officer may take now."""
+    mine = turn.actor.name
+    awake = or_(
+        CASES.c.state == State.OPEN,
+        and_(CASES.c.state == State.SNOOZED, CASES.c.snoozed_until <= turn.now),
+    )
+    loose = or_(
+        CASES.c.locked_until.is_(None),
+        CASES.c.locked_until <= turn.now,
+        CASES.c.locked_by == mine,
+    )
+    own = or_(CASES.c.assignee.is_(None), CASES.c.assignee == mine)
+    query = select(CASES).where(awake, loose, own)
+    if turn.actor.district is not None:
+        query = query.where(CASES.c.district == turn.actor.district)
+    return query
+
+
+async def _still_free(turn: Turn, case_id: str) -> Case | None:
+    """A case that nobody took since it was listed; one being taken now is not waited for."""
+    query = _free(turn).where(CASES.c.case_id == case_id).with_for_update(skip_locked=True)
+    row = (await turn.connection.execute(query)).mappings().one_or_none()
+    return None if row is None else Case.of(row)
+
+
+def _held(turn: Turn, case: Case, zh: str, en: str) -> Done:
+    until = turn.now + timedelta(minutes=turn.config.lock_min)
+    held = replace(
+        case,
+        state=State.OPEN,
+        snoozed_until=None,
+        snooze_reason=None,
+        locked_by=turn.actor.name,
+        locked_until=until,
+        assignee=case.assignee or turn.actor.name,
+    )
+    return Done(held, zh, en)
+
+
+def _let_go(case: Case) -> Case:
+    return replace(case, locked_by=None, locked_until=None)
+
+
+def _line(turn: Turn, case: Case, step: Next, made: Any) -> Listed:
+    zh, en = contacted([one for _, one in made.get(case.subscriber, [])], turn.config)
+    return Listed(case, step, zh, en)

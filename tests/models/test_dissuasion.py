@@ -1,0 +1,117 @@
+"""Chances, hazard and estimates: what they must never do, whatever comes."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.dissuasion import WAYS, Beta, Hazard, Rates, Tried, loss_avoided, stage_after
+from models.trees import ModelError
+
+NOW = datetime(2026, 3, 1, 10, tzinfo=UTC)
+STAGES = ("contact", "engaged", "paying")
+KEYS = [(way.channel, way.script) for way in WAYS]
+
+ways = st.sampled_from(KEYS)
+stages = st.sampled_from(STAGES)
+
+
+@st.composite
+def tries(draw: st.DrawFn) -> Tried:
+    channel, script = draw(ways)
+    reached = draw(st.booleans())
+    believed = reached and draw(st.booleans())
+    ago = timedelta(minutes=draw(st.integers(0, 3_000)))
+    return Tried(channel, script, reached, believed, 3.0, NOW - ago)
+
+
+many = st.lists(tries(), max_size=6)
+
+
+def doubted(way: tuple[str, str], minutes_ago: float = 0) -> Tried:
+    return Tried(*way, True, False, 3.0, NOW - timedelta(minutes=minutes_ago))
+
+
+@given(ways, stages, many)
+def test_a_chance_is_a_chance(way: tuple[str, str], stage: str, tried: list[Tried]) -> None:
+    assert 0.0 < Rates().chance(way, stage, tried, NOW) < 1.0
+
+
+@given(ways, ways, stages, many)
+def test_disbelief_of_another_way_never_helps(
+    way: tuple[str, str], other: tuple[str, str], stage: str, tried: list[Tried]
+) -> None:
+    rates = Rates()
+    if other[0] != way[0]:  # of the same channel it also says that the citizen answers
+        again = rates.chance(way, stage, [*tried, doubted(other)], NOW)
+        assert again < rates.chance(way, stage, tried, NOW)
+
+
+@given(stages, st.integers(0, 600), st.integers(1, 600))
+def test_an_unanswered_call_is_forgotten(stage: str, ago: int, longer: int) -> None:
+    way = ("call_96110", "plain")
+    chances = [
+        Rates().chance(way, stage, [Tried(*way, False, False, 1.0, NOW - minutes)], NOW)
+        for minutes in (timedelta(minutes=ago), timedelta(minutes=ago + longer))
+    ]
+    assert chances[0] <= chances[1] <= Rates().chance(way, stage, [], NOW)
+
+
+@given(many)
+def test_the_deeper_the_stage_the_smaller_the_chance(tried: list[Tried]) -> None:
+    for way in KEYS:
+        chances = [Rates().chance(way, stage, tried, NOW) for stage in STAGES]
+        assert chances == sorted(chances, reverse=True)
+
+
+def test_a_thousand_attempts_outweigh_the_prior() -> None:
+    way = ("visit", "scheme")
+    told = [Tried(*way, n % 10 < 9, n % 10 < 3, 40.0, NOW) for n in range(1_000)]
+    learnt = Rates().learn(told)
+    assert learnt.reach["visit"].mean == pytest.approx(0.9, abs=0.01)
+    assert learnt.belief[way].mean == pytest.approx(1 / 3, abs=0.01)
+    assert learnt.reach["call_96110"] == Rates().reach["call_96110"]
+
+
+def test_attempts_of_unknown_ways_teach_nothing() -> None:
+    assert Rates().learn([Tried("pigeon", "plain", True, True, 1.0, NOW)]) == Rates()
+
+
+def test_calls_succeed_as_the_source_says() -> None:
+    """Shenzhen: five calls a success."""
+    chance = Rates().chance(("call_96110", "plain"), "engaged", [], NOW)
+    assert chance == pytest.approx(0.2)
+
+
+def test_every_prior_names_its_source() -> None:
+    rates = Rates()
+    assert all(one.source for one in (*rates.reach.values(), *rates.belief.values()))
+
+
+def test_a_way_without_rates_is_named() -> None:
+    with pytest.raises(ModelError, match="visit x plain"):
+        Rates(belief={key: beta for key, beta in Rates().belief.items() if key[0] != "visit"})
+    with pytest.raises(ModelError, match="more than 0"):
+        Beta(0.0, 3.0)
+    with pytest.raises(ModelError, match="expected a stage"):
+        Hazard().per_hour("gone")
+
+
+@given(stages, st.floats(0, 1e3), st.floats(0, 1e3))
+def test_money_only_leaves(stage: str, hours: float, more: float) -> None:
+    assert 0.0 <= Hazard().stays(stage, hours + more) <= Hazard().stays(stage, hours) <= 1.0
+
+
+@given(st.floats(0, 1e7), stages, st.integers(0, 300))
+def test_what_was_avoided_is_at_most_the_loss(loss: float, stage: str, hours: int) -> None:
+    avoided = loss_avoided(loss, stage, timedelta(hours=hours))
+    assert 0.0 <= avoided.cny <= loss + 5.0  # rounded to tens
+    assert avoided.method
+    assert "估计" in avoided.zh
+    assert "estimate" in avoided.en
+
+
+@given(stages, tries())
+def test_a_stage_never_falls(stage: str, tried: Tried) -> None:
+    assert STAGES.index(stage_after(stage, tried)) >= STAGES.index(stage)

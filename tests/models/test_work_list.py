@@ -1,0 +1,148 @@
+"""The order of a shift: what it must never do, and how close it comes to the best list."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import product
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.dissuasion import WAYS, Rates, Tried
+from models.trees import ModelError
+from models.work_list import Candidate, best, ordered
+
+NOW = datetime(2026, 3, 1, 10, tzinfo=UTC)
+RATES = Rates()
+
+
+@st.composite
+def candidates(draw: st.DrawFn, most: int = 12) -> list[Candidate]:
+    count = draw(st.integers(0, most))
+    return [_one(draw, f"c{number}") for number in range(count)]
+
+
+def _one(draw: st.DrawFn, name: str) -> Candidate:
+    tried = tuple(
+        Tried(channel, "plain", reached, False, 3.0, NOW - timedelta(minutes=20))
+        for channel, reached in draw(
+            st.lists(st.tuples(st.sampled_from(["call_96110", "visit"]), st.booleans()), max_size=2)
+        )
+    )
+    return Candidate(
+        name,
+        draw(st.floats(0.01, 1.0)),
+        draw(st.sampled_from(["contact", "engaged", "paying"])),
+        "loan",
+        draw(st.sampled_from([0.0, 1e3, 1e4, 2.5e4, 1e5])),
+        NOW - timedelta(minutes=draw(st.integers(0, 600))),
+        draw(st.none() | st.just(NOW + timedelta(hours=1))),
+        tried,
+    )
+
+
+MINUTES = st.floats(0, 300)
+
+
+@given(candidates(), MINUTES)
+def test_the_list_never_exceeds_the_minutes(given_: list[Candidate], minutes: float) -> None:
+    found = ordered(given_, NOW, minutes, RATES)
+    assert sum(step.minutes for step in found) <= minutes
+    assert len({step.case_id for step in found}) == len(found)
+    assert all(step.value_per_minute > 0 for step in found)
+
+
+@given(candidates(), MINUTES, st.randoms())
+def test_the_order_of_the_input_says_nothing(
+    given_: list[Candidate], minutes: float, random: Random
+) -> None:
+    shuffled = random.sample(given_, len(given_))
+    assert ordered(shuffled, NOW, minutes, RATES) == ordered(given_, NOW, minutes, RATES)
+
+
+@given(candidates().filter(len), MINUTES, st.data())
+def test_more_loss_never_lowers_the_rank(
+    given_: list[Candidate], minutes: float, data: st.DataObject
+) -> None:
+    place = data.draw(st.integers(0, len(given_) - 1))
+    more = given_[place].expected_loss_cny * data.draw(st.floats(1, 10))
+    grown = [*given_]
+    grown[place] = replace(given_[place], expected_loss_cny=more)
+    assert _rank(grown, minutes, place) <= _rank(given_, minutes, place)
+
+
+def _rank(given_: list[Candidate], minutes: float, place: int) -> int:
+    names = [step.case_id for step in ordered(given_, NOW, minutes, RATES)]
+    return names.index(f"c{place}") if f"c{place}" in names else len(given_)
+
+
+@given(candidates(), MINUTES)
+def test_nobody_is_idle_while_a_way_fits(given_: list[Candidate], minutes: float) -> None:
+    least = min(way.minutes for way in WAYS if way.minutes)
+    assert len(ordered(given_, NOW, minutes + least, RATES)) >= min(
+        1, len([one for one in given_ if one.expected_loss_cny])
+    )
+
+
+@settings(max_examples=25)
+@given(candidates(most=4), st.floats(0, 200))
+def test_the_list_is_nearly_the_best_there_is(given_: list[Candidate], minutes: float) -> None:
+    """Against all lists: what greedy choice loses is at most one step's value."""
+    ways = [way for way in WAYS if way.minutes > 0]
+    alone = {
+        (one.case_id, way.channel, way.script): _value(one, way) for one in given_ for way in ways
+    }
+    top = 0.0
+    for chosen in product([None, *ways], repeat=len(given_)):
+        if sum(way.minutes for way in chosen if way) <= minutes:
+            told = zip(given_, chosen, strict=True)
+            total = sum(alone[one.case_id, way.channel, way.script] for one, way in told if way)
+            top = max(top, total)
+    found = sum(step.chance * step.preventable_cny for step in ordered(given_, NOW, minutes, RATES))
+    assert found <= top * (1 + 1e-9)
+    assert found >= top - max(alone.values(), default=0.0) - 1e-6
+
+
+def _value(one: Candidate, way: object) -> float:
+    only = replace(RATES, ways=(way,))  # type: ignore[arg-type]
+    step = best(one, NOW, only)
+    return 0.0 if step is None else step.chance * step.preventable_cny
+
+
+def test_ties_go_to_the_earlier_deadline_then_by_name() -> None:
+    one = Candidate("b", 0.5, "engaged", "loan", 1e4, NOW)
+    soon = replace(one, case_id="c", deadline_at=NOW)
+    late = replace(one, case_id="a", deadline_at=NOW + timedelta(hours=1))
+    names = [
+        step.case_id
+        for step in ordered([one, late, soon, replace(one, case_id="d")], NOW, 99, RATES)
+    ]
+    assert names == ["c", "a", "b", "d"]
+
+
+def test_who_believed_is_called_last() -> None:
+    one = Candidate("a", 0.5, "engaged", "loan", 1e4, NOW)
+    calm = replace(one, attempts=(Tried("call_96110", "plain", True, True, 4.0, NOW),))
+    steps = {
+        step.case_id: step for step in ordered([one, replace(calm, case_id="b")], NOW, 99, RATES)
+    }
+    assert steps["b"].preventable_cny == pytest.approx(steps["a"].preventable_cny * 0.1, rel=0.7)
+    assert list(steps) == ["a", "b"]
+
+
+def test_after_disbelief_the_next_step_is_another() -> None:
+    one = Candidate("a", 0.5, "engaged", "loan", 1e5, NOW)
+    first = best(one, NOW, RATES)
+    assert first is not None
+    tried = tuple(Tried(first.channel, first.script, True, False, 4.0, NOW) for _ in range(3))
+    second = best(replace(one, attempts=tried), NOW, RATES)
+    assert second is not None
+    assert (second.channel, second.script) != (first.channel, first.script)
+
+
+def test_nothing_at_stake_nothing_to_do() -> None:
+    assert ordered([Candidate("a", 0.5, "engaged", "loan", 0.0, NOW)], NOW, 480, RATES) == ()
+    assert ordered([], NOW, 480, RATES) == ()
+    with pytest.raises(ModelError, match="score from 0 to 1"):
+        Candidate("a", 1.5, "engaged", "loan", 0.0, NOW)
