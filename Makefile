@@ -15,12 +15,14 @@ export OMP_WAIT_POLICY := PASSIVE
 export MLFLOW_ALLOW_PICKLE_DESERIALIZATION := false
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup run test lint check format lock clean
+.PHONY: help setup assets run test lint check format lock clean
 
 help:  ## list the recipes
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
+# without npm all but the console works, and it says what it lacks
 setup: .venv/.installed  ## only install
+	@$(MAKE) --no-print-directory assets || true
 
 .venv/.installed: requirements-uv.lock requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "expected Python 3.11 to 3.13 on PATH, found none; fix: install one, or make PYTHON=/path/to/python"; exit 2; }
@@ -29,6 +31,13 @@ setup: .venv/.installed  ## only install
 	$(BIN)/uv pip install --quiet --require-hashes -r requirements.lock
 	$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
+
+VENDOR := serving/console/static/vendor/versions.json
+assets: $(VENDOR)  ## fetch the libraries that the console's pages load (needs Node.js with npm)
+
+$(VENDOR): serving/console/package-lock.json serving/console/vendor.mjs
+	@command -v npm >/dev/null || { echo "the console is not built: expected npm on PATH, found none; fix: install Node.js with npm, then make assets"; exit 2; }
+	cd serving/console && npm ci --loglevel=error && npm run --silent vendor
 
 run: setup  ## simulated city, features, tuned models, service and live stream; Ctrl-C stops all
 	$(BIN)/forewarn demo

@@ -68,6 +68,7 @@ class Experiment(StrEnum):
     SIMULATOR = "simulator"
     CHICAGO = "chicago"
     RUNAWAY = "runaway"
+    SHIFT = "shift"
     HOTSPOT_SCALE = "hotspot-scale"
 
 

@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from serving import metrics, openapi
 from serving.asking import from_body, from_query
+from serving.console import mounted
 from serving.contracts import Health
 from serving.geojson import MEDIA_TYPE as GEOJSON
 from serving.hotspot_contracts import CellQuestion, MapQuestion
@@ -170,5 +171,6 @@ def create() -> Starlette:
     routes = [
         *(Route(path, _told(handler), methods=["GET"]) for path, handler in gets.items()),
         *(Route(path, _told(handler), methods=["POST"]) for path, handler in posts.items()),
+        *mounted(),
     ]
     return Starlette(routes=routes)

@@ -25,6 +25,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 _LOG = logging.getLogger("forewarn.serving")
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _ALWAYS = frozenset({"/v1/health", "/v1/ready", "/livez", "/readyz", "/healthz", "/metrics"})
+_PAGES = "/console/"  # whose errors are pages: a person reads them
 _FIXED_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"cache-control", b"no-store"),
@@ -63,7 +64,7 @@ class Limits:
     large: frozenset[str] = frozenset(
         {"/v1/fraud/score_batch", "/v1/events", "/v1/incidents", "/v1/patrol-plans"}
     )
-    slow: frozenset[str] = frozenset({"/v1/patrol-plans"})
+    slow: frozenset[str] = frozenset({"/v1/patrol-plans", "/console/map/plan"})
 
     def body_limit(self, path: str) -> int:
         """Bytes a body may have on this path."""
@@ -79,6 +80,7 @@ class _Answer:
     """Watches what goes out: bare error answers are held back and replaced."""
 
     send: Send
+    kept: tuple[str, ...] = (MEDIA_TYPE,)
     started: bool = False
     status: int = 0
     replaced: Problem | None = None
@@ -94,7 +96,7 @@ class _Answer:
         self.status = message["status"]
         headers = [(name.lower(), value) for name, value in message.get("headers", ())]
         kind = dict(headers).get(b"content-type", b"").decode("latin-1")
-        if self.status >= 400 and not kind.startswith(MEDIA_TYPE):
+        if self.status >= 400 and not kind.startswith(self.kept):
             self.replaced = of_status(self.status, headers)
             return
         self.started = True
@@ -121,7 +123,8 @@ class Border:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
-        out = _Answer(send)
+        page = scope["path"].startswith(_PAGES)
+        out = _Answer(send, (MEDIA_TYPE, "text/html") if page else (MEDIA_TYPE,))
         self._in_hand += 1
         try:
             await self._guarded(scope, receive, out)

@@ -14,6 +14,7 @@ from data.quarantine import Sealer
 from data.settings import Settings
 from data.stores import open_database, open_valkey
 from features import FRAUD_FEATURES
+from serving.cases.config import CaseConfig
 from serving.decisions import Ledger
 from serving.door import Door
 from serving.hotspots import Hotspots
@@ -34,6 +35,7 @@ class Opened:
     """What answers the requests of a worker."""
 
     scorer: Scorer
+    maps: Maps
     hotspots: Hotspots
     planner: Planner
     incidents: IncidentDesk
@@ -83,13 +85,14 @@ def _brought_up_to_date(settings: Settings) -> None:
 
 def _parts(settings: Settings, scorer: Scorer) -> Opened:
     maps = Maps.of(settings)
-    return Opened(scorer, Hotspots(maps), Planner(maps), IncidentDesk(settings))
+    return Opened(scorer, maps, Hotspots(maps), Planner(maps), IncidentDesk(settings))
 
 
 def _scorer(settings: Settings, database: str, valkey: str) -> Scorer:
     pseudonymiser = Pseudonymiser.from_settings(settings)
     shelf = Shelf.of(settings, FRAUD_FEATURES)
     champion = shelf.champion()
+    cases = replace(CaseConfig.of(champion.bundle.policy), zone=settings.zone)
 
     def judges(version: str) -> Judge | None:
         return champion if version == champion.bundle.version else shelf.version(version)
@@ -97,7 +100,7 @@ def _scorer(settings: Settings, database: str, valkey: str) -> Scorer:
     return Scorer(
         Door(Intake(pseudonymiser), Sealer(pseudonymiser)),
         State(valkey, FRAUD_FEATURES, settings.zone),
-        Ledger(database),
+        Ledger(database, cases=cases),
         champion,
         judges,
     )
