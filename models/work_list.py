@@ -1,16 +1,17 @@
 """The order of a shift: preventable loss times the chance to prevent it, per officer-minute.
 
-Each citizen may be helped in several ways. The list spends the shift's minutes where each buys
-most: first the best way per minute for each citizen, then, with minutes to spare, dearer ways that
-add enough. That is the greedy solution of a multiple-choice knapsack.
+Each citizen may be helped in several ways; the list takes for each the way that buys most per
+minute, and the citizens by what that buys. Dearer ways that would add a little with minutes to
+spare are not taken: more warnings come before the shift ends, and who was not reached is tried
+again (`forewarn experiment shift` measures it).
 
 References
 ----------
-Sinha, Zoltners, The multiple-choice knapsack problem, Operations Research 27 (1979).
+Dantzig, "Discrete-variable extremum problems", Operations Research 5 (1957): value per weight.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -98,30 +99,14 @@ class _Option:
     preventable_cny: float
 
     @property
-    def value(self) -> float:
-        return self.chance * self.preventable_cny
-
-
-@dataclass(frozen=True)
-class _Ladder:
-    """A citizen's ways worth taking, with what the minutes of each, above the one below, buy."""
-
-    candidate: Candidate
-    rungs: tuple[_Option, ...]
-    gains: tuple[float, ...]  # falling
-
-    @property
-    def place(self) -> tuple[float, bool, float, str]:
-        due = self.candidate.deadline_at
-        return (-self.gains[0], due is None, due.timestamp() if due else 0, self.candidate.case_id)
+    def value_per_minute(self) -> float:
+        return self.chance * self.preventable_cny / self.way.minutes
 
 
 def ordered(
     candidates: Iterable[Candidate], now: datetime, minutes_left: float, rates: Rates
 ) -> tuple[Next, ...]:
     """Whom to help, how, and in which order, within the minutes that are left.
-
-    Rank is what the first minutes spent on a citizen buy, so it never falls when more is at stake.
 
     Parameters
     ----------
@@ -143,29 +128,19 @@ def ordered(
     >>> [(step.case_id, step.channel) for step in ordered([one, two], now, 8, Rates())]
     [('c2', 'call_96110'), ('c1', 'call_96110')]
     >>> [(step.case_id, step.channel) for step in ordered([one, two], now, 60, Rates())]
-    [('c2', 'visit'), ('c1', 'call_96110')]
+    [('c2', 'call_96110'), ('c1', 'call_96110')]
     """
-    ladders = sorted(
-        (found for one in candidates if (found := _ladder(one, now, rates, minutes_left))),
-        key=lambda ladder: ladder.place,
-    )
-    steps = sorted(
-        (-gain, place, rung)
-        for place, ladder in enumerate(ladders)
-        for rung, gain in enumerate(ladder.gains)
-    )
-    taken: dict[int, int] = {}
-    for _, place, rung in steps:
-        spent = ladders[place].rungs[rung - 1].way.minutes if rung else 0.0
-        more = ladders[place].rungs[rung].way.minutes - spent
-        if more <= minutes_left and taken.get(place, -1) == rung - 1:
-            taken[place] = rung
-            minutes_left -= more
-    return tuple(
-        _next(ladder.candidate, ladder.rungs[taken[place]])
-        for place, ladder in enumerate(ladders)
-        if place in taken
-    )
+    steps = [
+        (option, one)
+        for one in candidates
+        if (option := _best(one, now, rates, minutes_left)) is not None
+    ]
+    found = []
+    for option, one in sorted(steps, key=_place):
+        if option.way.minutes <= minutes_left:
+            minutes_left -= option.way.minutes
+            found.append(_next(one, option))
+    return tuple(found)
 
 
 def best(candidate: Candidate, now: datetime, rates: Rates) -> Next | None:
@@ -178,22 +153,22 @@ def best(candidate: Candidate, now: datetime, rates: Rates) -> Next | None:
     >>> best(Candidate("c1", 0.3, "engaged", "loan", 20_000.0, now), now, Rates()).script
     'scheme'
     """
-    ladder = _ladder(candidate, now, rates, math.inf)
-    return None if ladder is None else _next(candidate, ladder.rungs[0])
+    option = _best(candidate, now, rates, math.inf)
+    return None if option is None else _next(candidate, option)
 
 
-def _ladder(one: Candidate, now: datetime, rates: Rates, most: float) -> _Ladder | None:
-    """Ways of up to so many minutes on the upper hull of value; None where none is worth one."""
-    by_minutes: dict[float, _Option] = {}
-    for way in rates.ways:
-        if 0 < way.minutes <= most:
-            option = _option(one, way, now, rates)
-            known = by_minutes.get(way.minutes)
-            if known is None or option.value > known.value:
-                by_minutes[way.minutes] = option
-    rungs = _hull(by_minutes)
-    gains = tuple(_gain(rungs[max(0, n - 1) : n], rung) for n, rung in enumerate(rungs))
-    return _Ladder(one, rungs, gains) if rungs else None
+def _best(one: Candidate, now: datetime, rates: Rates, most: float) -> _Option | None:
+    """The way of up to so many minutes that buys most per minute; the shorter of equals."""
+    ways = [way for way in rates.ways if 0 < way.minutes <= most]
+    options = [_option(one, way, now, rates) for way in ways]
+    worth = [option for option in options if option.value_per_minute > 0]
+    return max(worth, key=lambda got: (got.value_per_minute, -got.way.minutes), default=None)
+
+
+def _place(step: tuple[_Option, Candidate]) -> tuple[float, bool, float, str]:
+    option, one = step
+    due = one.deadline_at
+    return (-option.value_per_minute, due is None, due.timestamp() if due else 0, one.case_id)
 
 
 def _option(one: Candidate, way: Way, now: datetime, rates: Rates) -> _Option:
@@ -205,22 +180,6 @@ def _option(one: Candidate, way: Way, now: datetime, rates: Rates) -> _Option:
     return _Option(way, chance, one.score * one.expected_loss_cny * stays * calm)
 
 
-def _hull(by_minutes: Mapping[float, _Option]) -> tuple[_Option, ...]:
-    hull: list[_Option] = []
-    for _, option in sorted(by_minutes.items(), key=lambda pair: pair[0]):
-        if option.value <= (hull[-1].value if hull else 0.0):
-            continue
-        while hull and _gain(hull[-2:-1], hull[-1]) <= _gain(hull[-1:], option):
-            hull.pop()
-        hull.append(option)
-    return tuple(hull)
-
-
-def _gain(below: Sequence[_Option], option: _Option) -> float:
-    value, minutes = (below[0].value, below[0].way.minutes) if below else (0.0, 0.0)
-    return (option.value - value) / (option.way.minutes - minutes)
-
-
 def _next(one: Candidate, option: _Option) -> Next:
     way, cny = option.way, option.preventable_cny
     return Next(
@@ -230,7 +189,7 @@ def _next(one: Candidate, option: _Option) -> Next:
         way.minutes,
         option.chance,
         cny,
-        option.value / way.minutes,
+        option.value_per_minute,
         f"{way.zh}，约{way.minutes:.0f}分钟：成功机会{option.chance:.0%}，尚可挽回约{cny:,.0f}元",
         f"{way.en}, about {way.minutes:.0f} min: chance {option.chance:.0%}, about CNY {cny:,.0f} "
         "still preventable",
