@@ -352,10 +352,11 @@ def _tell_addresses(shown: Shown, console: Console) -> None:
     lines = (
         "",
         "[bold]Open[/]",
+        f"  today's patrol map            {url}/console",
         f"  the API and its description   {url}/",
         f"  the model's card              {url}/v1/model",
         f"  this decision, recomputed     {url}/v1/decisions/{shown.alert['event_id']}",
-        f"  today's patrol map, GeoJSON   {url}/v1/hotspots?coverage=0.05",
+        f"  the same as GeoJSON           {url}/v1/hotspots?coverage=0.05",
         f"  metrics                       {url}/metrics",
         f"  the model bundle              {shown.bundle}",
         "",
