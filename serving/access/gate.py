@@ -57,6 +57,7 @@ RULES: Mapping[tuple[str, str], Rule] = {
     ("GET", "/console/map"): Action.READ_MAP,
     ("GET", "/console/map/cells"): Action.READ_MAP,
     ("GET", "/console/map/city"): Action.READ_MAP,
+    ("GET", "/console/map/plan"): Action.READ_MAP,  # back to the map
     ("POST", "/console/map/plan"): Action.PLAN_PATROL,
     # BentoML's own
     ("GET", "/livez"): Open.PUBLIC,

@@ -5,4 +5,8 @@ the case, what was tried, how it ended, and what that teaches. It takes no measu
 requests to banks and operators are another package's, and who may act is `serving.access`'s.
 """
 
-__all__: list[str] = []
+from serving.cases.admission import admit
+from serving.cases.config import CaseConfig, CaseConfigError
+from serving.cases.evidence import Admitted
+
+__all__ = ["Admitted", "CaseConfig", "CaseConfigError", "admit"]

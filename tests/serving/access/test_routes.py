@@ -21,6 +21,7 @@ GET  /console/                             anybody
 GET  /console/map                          system officer supervisor data_scientist
 GET  /console/map/cells                    system officer supervisor data_scientist
 GET  /console/map/city                     system officer supervisor data_scientist
+GET  /console/map/plan                     system officer supervisor data_scientist
 GET  /console/static/{version}/{name:path} anybody
 GET  /docs.json                            anybody
 GET  /healthz                              anybody
