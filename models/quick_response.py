@@ -35,6 +35,7 @@ __all__ = [
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+ROUNDED_M = 1e-3  # degrees and back: a place at just that distance must not fall out
 MINUTES = (1.0, 3.0, 5.0)
 EXACT = 1e-9  # of all incidents: closer to the bound than this is the bound
 ALL = "all"
@@ -97,9 +98,8 @@ class Demand:
         if not points:
             return []
         x, y = self.grid.metres([p.lon for p in points], [p.lat for p in points])
-        found = self._tree.query_ball_point(
-            np.stack([x, y], axis=1), self.travel.reach_m(minutes), return_sorted=True
-        )
+        reach = self.travel.reach_m(minutes) + ROUNDED_M
+        found = self._tree.query_ball_point(np.stack([x, y], axis=1), reach, return_sorted=True)
         return [np.asarray(cells, np.int64) for cells in found]
 
     @cached_property
