@@ -30,7 +30,7 @@ from data.incidents import Origin
 from features.covariates import Covariates, columns_of
 from features.grid import Grid
 from features.hotspot_kernels import add_around, add_up, spread_of_incidents
-from features.memories import MEMORIES, Memory
+from features.memories import MEMORIES, YEAR, Memory
 from features.shifts import Shifts
 
 __all__ = ["DATED", "SPREADS", "STANDS", "Column", "Log", "Panel", "reported"]
@@ -46,7 +46,6 @@ SPOT_M = 1.0  # incidents closer than this are at one spot
 FAINT = 0.02  # incidents a week, added to both sides of a ratio so that noise stays small
 WEEK = 7
 STANDS, DATED = "place", "date"
-YEAR_DAYS = 365.25
 SHRUNK = 28  # days of the city's mean added to a cell's own
 LEAST = 1e-6  # incidents in a period where a city has seen none of a kind
 
@@ -281,7 +280,7 @@ class Panel:
     def _codes(self, category: int, shift: int, rows: int) -> Iterator[Floats]:
         yield np.full(rows, category, np.float32)
         yield np.full(rows, shift, np.float32)
-        angle = 2 * np.pi * (self.day + self.horizon_days / 2) / YEAR_DAYS
+        angle = 2 * np.pi * (self.day + self.horizon_days / 2) / YEAR
         yield np.full(rows, np.sin(angle), np.float32)
         yield np.full(rows, np.cos(angle), np.float32)
 

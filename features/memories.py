@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["MEMORIES", "Memory"]
+__all__ = ["MEMORIES", "YEAR", "Memory"]
 
-YEAR = 365.25
+YEAR = 365.25  # days
 WEEKS_OF_YEAR = 364  # the same weekday a year ago
 
 

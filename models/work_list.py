@@ -3,7 +3,7 @@
 Each citizen may be helped in several ways; the list takes for each the way that buys most per
 minute, and the citizens by what that buys. Dearer ways that would add a little with minutes to
 spare are not taken: more warnings come before the shift ends, and who was not reached is tried
-again (`forewarn experiment shift` measures it).
+again. `forewarn experiment shift` measures this order beside others.
 
 References
 ----------
