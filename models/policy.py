@@ -73,6 +73,13 @@ class Level:
                 f"{dict(self.deadline_s)}; add {sorted(missing)}"
             )
 
+    def advice(self, stage: str) -> "Advice":
+        """Channel and deadline at a stage."""
+        seconds = self.deadline_s[stage]
+        zh = f"{self.zh}：{_zh_time(seconds)}内{self.channel.zh}"
+        en = f"{self.en}: {self.channel.en}, within {_en_time(seconds)}"
+        return Advice(self, self.channel, seconds, zh, en)
+
 
 @dataclass(frozen=True)
 class Advice:
@@ -233,12 +240,7 @@ class Policy:
     def advise(self, score: float, stage: str) -> Advice | None:
         """Channel and deadline for a score at a stage, or None below every level."""
         level = self.level(score)
-        if level is None:
-            return None
-        seconds = level.deadline_s[stage]
-        zh = f"{level.zh}：{_zh_time(seconds)}内{level.channel.zh}"
-        en = f"{level.en}: {level.channel.en}, within {_en_time(seconds)}"
-        return Advice(level, level.channel, seconds, zh, en)
+        return None if level is None else level.advice(stage)
 
     @property
     def threshold(self) -> float:
