@@ -19,7 +19,7 @@ from data.labels import STAGES
 from data.pseudonyms import Pseudonymiser
 from data.simulator import City, Simulation, simulate
 from features.windows import bulk
-from models.dissuasion import Hazard
+from models.dissuasion import FraudEvent, Hazard, Left
 from models.policy import Policy
 from training.datasets import Dataset, DatasetConfig, build
 from training.fit import Fitted, TrainingConfig, Watch, fit_models
@@ -162,29 +162,17 @@ def _mean_losses(table: pa.Table, before: datetime) -> Mapping[str, float]:
 
 
 def _hazard(dataset: Dataset) -> Hazard:
-    """Money-weighted pace of the frauds reported before the shifts, by the stage reached.
-
-    The rate is the money that left over its hours of waiting, since the stage was first seen: the
-    likeliest one if every yuan waits for an exponential time.
-    """
-    parts = (dataset.train.frauds, dataset.tune.frauds)
-    frauds = pd.DataFrame(
-        {
-            name: np.concatenate([getattr(part, name) for part in parts])
-            for name in ("episode", "stage", "amount_fen", "occurred_at")
-        }
-    )
-    begun = frauds.groupby(["episode", "stage"])["occurred_at"].min().reset_index()
-    paid = frauds.loc[frauds["amount_fen"] > 0, ["episode", "amount_fen", "occurred_at"]]
-    left = begun.merge(paid, on="episode", suffixes=("", "_paid"))
-    waits = left["occurred_at_paid"] - left["occurred_at"]
-    left["hours"] = waits.dt.total_seconds() / 3600
-    left = left[left["hours"] > 0]
-    money = left["amount_fen"].groupby(left["stage"]).sum()
-    waited = (left["amount_fen"] * left["hours"]).groupby(left["stage"]).sum()
-    usual = Hazard()
-    hours = {
-        name: float(waited[code] / money[code]) if code in money.index else usual.hours[name]
-        for code, name in enumerate(STAGES)
-    }
-    return Hazard(dict.fromkeys(STAGES, 1.0), hours)
+    """Money-weighted pace of the frauds reported before the shifts, by the stage reached."""
+    events = [
+        FraudEvent(episode, STAGES[stage], fen / FEN, at)
+        for part in (dataset.train.frauds, dataset.tune.frauds)
+        for episode, stage, fen, at in zip(
+            part.episode.tolist(),
+            part.stage.tolist(),
+            part.amount_fen.tolist(),
+            part.occurred_at.tolist(),
+            strict=True,
+        )
+    ]
+    # weeks of a whole city's reports: what was assumed counts only where there are none
+    return Hazard().learn(Left.of(events), weight=0.0)

@@ -12,6 +12,7 @@ Gelman et al., Bayesian Data Analysis, 3rd ed., ch. 2 and 5 (Beta-binomial), ch.
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -23,7 +24,9 @@ __all__ = [
     "WAYS",
     "Avoided",
     "Beta",
+    "FraudEvent",
     "Hazard",
+    "Left",
     "Rates",
     "Tried",
     "Way",
@@ -34,6 +37,7 @@ __all__ = [
 HOUR = timedelta(hours=1)
 INDIVIDUAL = 2.0  # assumption: citizens differ so much that two failures outweigh the city's mean
 SHARED = 0.3  # assumption: disbelief of one way counts so much against another
+PRIOR_PAYMENTS = 10.0  # assumption: a deadline in use counts for so many payments watched
 FORGOTTEN = HOUR  # assumption: half of what an unanswered call says is stale after this
 BELIEF_ODDS = MappingProxyType({"contact": 1.5, "engaged": 1.0, "paying": 0.6})
 """Assumption: the further it has gone, the deeper the trust in the fraudster."""
@@ -90,8 +94,9 @@ class Tried:
     channel, script : str
     reached : bool
         Somebody answered and listened; a refused call did not reach.
-    believed : bool
-        The citizen believed the warning.
+    believed : bool or None
+        The citizen believed the warning; None: nothing is known of it, as of a text message, or
+        of a warning that turned out to be a false alarm.
     minutes : float
         It took.
     at : datetime
@@ -101,9 +106,14 @@ class Tried:
     channel: str
     script: str
     reached: bool
-    believed: bool
+    believed: bool | None
     minutes: float
     at: datetime
+
+    @property
+    def doubted(self) -> bool:
+        """Whether the citizen heard the warning and did not believe it."""
+        return self.reached and self.believed is False
 
 
 @dataclass(frozen=True)
@@ -166,6 +176,49 @@ BELIEF: Mapping[tuple[str, str], Beta] = MappingProxyType(
 
 
 @dataclass(frozen=True)
+class FraudEvent:
+    """An event of a fraud: which fraud, its stage by then, what was paid (0: nothing), when."""
+
+    episode: int
+    stage: str
+    cny: float
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Left:
+    """Money that left so many hours after a stage was first seen."""
+
+    stage: str
+    hours: float
+    cny: float
+
+    @classmethod
+    def of(cls, events: Iterable[FraudEvent]) -> "list[Left]":
+        """Each payment of a fraud with its wait since each stage that was seen before it.
+
+        Examples
+        --------
+        >>> begun = datetime(2026, 3, 1, 10)
+        >>> seen = FraudEvent(0, "engaged", 0.0, begun)
+        >>> Left.of([seen, FraudEvent(0, "paying", 9e3, begun + HOUR)])
+        [Left(stage='engaged', hours=1.0, cny=9000.0)]
+        """
+        told = list(events)
+        begun: dict[int, dict[str, datetime]] = {}
+        for one in told:
+            stages = begun.setdefault(one.episode, {})
+            stages[one.stage] = min(one.at, stages.get(one.stage, one.at))
+        return [
+            cls(stage, (one.at - since) / HOUR, one.cny)
+            for one in told
+            if one.cny > 0
+            for stage, since in begun[one.episode].items()
+            if one.at > since
+        ]
+
+
+@dataclass(frozen=True)
 class Hazard:
     """How fast money leaves, by stage: frauds that paid, and the hours watched.
 
@@ -201,6 +254,38 @@ class Hazard:
     def stays(self, stage: str, hours: float) -> float:
         """Probability that the money has not left after so many hours at a stage."""
         return math.exp(-self.per_hour(stage) * max(0.0, hours))
+
+    def learn(self, left: Iterable[Left], weight: float = PRIOR_PAYMENTS) -> "Hazard":
+        """The pace of money that left, as far as it outweighs what was held before.
+
+        Each yuan counts: the rate is the money that left over its hours of waiting, the likeliest
+        one if every yuan waits for an exponential time. Large losses are few, so payments count as
+        many as there would be of equal size (Kish).
+
+        Parameters
+        ----------
+        left : iterable of Left
+        weight : float
+            Payments that what was held before counts for; 0: only where nothing was seen.
+
+        References
+        ----------
+        Kish, Survey Sampling (1965), ch. 11.7 (effective sample size of weights).
+
+        Examples
+        --------
+        >>> slow = [Left("paying", 60.0, 1e4)] * 30
+        >>> [round(Hazard().learn(slow[:n]).per_hour("paying"), 2) for n in (0, 1, 30)]
+        [1.0, 0.16, 0.02]
+        """
+        told = list(left)
+        paid, hours = dict(self.paid), dict(self.hours)
+        for stage in self.paid:
+            count, wait = _effective([one for one in told if one.stage == stage])
+            if count:
+                paid[stage] = weight + count
+                hours[stage] = weight / self.per_hour(stage) + count * wait
+        return Hazard(paid, hours)
 
     def seen(self, paid: Mapping[str, float], hours: Mapping[str, float]) -> "Hazard":
         """With more cases watched: payments, and hours until a payment, an outcome or now."""
@@ -252,14 +337,24 @@ class Rates:
 
     def learn(self, closed: Iterable[Tried]) -> "Rates":
         """With closed attempts; those of ways that are not ours teach nothing."""
+        return self.count(
+            Counter((one.channel, one.script, one.reached, one.believed) for one in closed)
+        )
+
+    def count(self, closed: Mapping[tuple[str, str, bool, bool | None], int]) -> "Rates":
+        """With closed attempts, counted by channel, script, reached and believed."""
         reach, belief = dict(self.reach), dict(self.belief)
-        for one in closed:
-            if one.channel in reach:
-                reach[one.channel] = reach[one.channel].seen(one.reached, not one.reached)
-            key = (one.channel, one.script)
-            if one.reached and key in belief:
-                belief[key] = belief[key].seen(one.believed, not one.believed)
+        for (channel, script, reached, believed), times in closed.items():
+            if channel in reach:
+                reach[channel] = reach[channel].seen(times * reached, times * (not reached))
+            way = (channel, script)
+            if reached and believed is not None and way in belief:
+                belief[way] = belief[way].seen(times * believed, times * (not believed))
         return replace(self, reach=reach, belief=belief)
+
+    def believed(self, way: tuple[str, str], stage: str) -> float:
+        """Chance that whoever is reached by a way (channel, script) for the first time believes."""
+        return _shifted(self.belief[way].mean, BELIEF_ODDS[stage])
 
     def chance(
         self, way: tuple[str, str], stage: str, tried: Sequence[Tried], now: datetime
@@ -278,11 +373,9 @@ class Rates:
         no = sum(weight for reached, weight in fresh if not reached)
         reached = (INDIVIDUAL * mean + yes) / (INDIVIDUAL + yes + no)
         doubted = sum(
-            1.0 if (one.channel, one.script) == way else SHARED
-            for one in tried
-            if one.reached and not one.believed
+            1.0 if (one.channel, one.script) == way else SHARED for one in tried if one.doubted
         )
-        believed = _shifted(self.belief[way].mean, BELIEF_ODDS[stage])
+        believed = self.believed(way, stage)
         return reached * believed * INDIVIDUAL / (INDIVIDUAL + doubted)
 
 
@@ -298,8 +391,7 @@ def stage_after(stage: str, tried: Tried) -> str:
     >>> stage_after("contact", Tried("call_96110", "plain", False, False, 1.0, at))
     'contact'
     """
-    doubts = tried.reached and not tried.believed
-    return "engaged" if doubts and stage == "contact" else stage
+    return "engaged" if tried.doubted and stage == "contact" else stage
 
 
 @dataclass(frozen=True)
@@ -350,6 +442,15 @@ def loss_avoided(
         f"about CNY {cny:,.0f} avoided: mean loss of such cases x probability {share:.0%} that it "
         "would have left (an estimate, not a measurement)",
     )
+
+
+def _effective(left: Sequence[Left]) -> tuple[float, float]:
+    """How many payments of equal size these are worth, and hours that their money waited."""
+    money = math.fsum(one.cny for one in left)
+    if not money:
+        return 0.0, 0.0
+    squares = math.fsum(one.cny**2 for one in left)
+    return money**2 / squares, math.fsum(one.cny * one.hours for one in left) / money
 
 
 def _fresh(tried: Tried, now: datetime) -> float:

@@ -11,17 +11,22 @@ Dantzig, "Discrete-variable extremum problems", Operations Research 5 (1957): va
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from models.dissuasion import HOUR, Rates, Tried, Way
-from models.trees import ModelError
+import numpy as np
 
-__all__ = ["Candidate", "Next", "best", "ordered"]
+from models.dissuasion import HOUR, Rates, Tried, Way
+from models.trees import Floats, ModelError
+from models.tries import Tries
+
+__all__ = ["Candidate", "Next", "best", "ceiling", "ordered"]
 
 RELAPSE = 0.1  # assumption: who believed the warning last pays all the same so often
 MINUTE = timedelta(minutes=1)
+PORTION = 128  # cases worked out in full at a time; a list ends long before a backlog does
+NEAR = 1e-9  # two computations of one value differ by far less
 
 
 @dataclass(frozen=True)
@@ -104,7 +109,11 @@ class _Option:
 
 
 def ordered(
-    candidates: Iterable[Candidate], now: datetime, minutes_left: float, rates: Rates
+    candidates: Iterable[Candidate],
+    now: datetime,
+    minutes_left: float,
+    rates: Rates,
+    limit: int | None = None,
 ) -> tuple[Next, ...]:
     """Whom to help, how, and in which order, within the minutes that are left.
 
@@ -112,6 +121,8 @@ def ordered(
     ----------
     minutes_left : float
         Officers' minutes to the end of the shift, all officers together.
+    limit : int, optional
+        Only so many steps, the first.
 
     Returns
     -------
@@ -130,13 +141,12 @@ def ordered(
     >>> [(step.case_id, step.channel) for step in ordered([one, two], now, 60, Rates())]
     [('c2', 'call_96110'), ('c1', 'call_96110')]
     """
-    steps = [
-        (option, one)
-        for one in candidates
-        if (option := _best(one, now, rates, minutes_left)) is not None
-    ]
-    found = []
-    for option, one in sorted(steps, key=_place):
+    found: list[Next] = []
+    ways = _ways(rates, minutes_left)
+    least = min((way.minutes for way in ways), default=math.inf)
+    for option, one in _by_worth(list(candidates), ways, now, rates):
+        if minutes_left < least or len(found) == limit:
+            break
         if option.way.minutes <= minutes_left:
             minutes_left -= option.way.minutes
             found.append(_next(one, option))
@@ -153,16 +163,82 @@ def best(candidate: Candidate, now: datetime, rates: Rates) -> Next | None:
     >>> best(Candidate("c1", 0.3, "engaged", "loan", 20_000.0, now), now, Rates()).script
     'scheme'
     """
-    option = _best(candidate, now, rates, math.inf)
+    option = _best(candidate, _ways(rates, math.inf), now, rates)
     return None if option is None else _next(candidate, option)
 
 
-def _best(one: Candidate, now: datetime, rates: Rates, most: float) -> _Option | None:
-    """The way of up to so many minutes that buys most per minute; the shorter of equals."""
-    ways = [way for way in rates.ways if 0 < way.minutes <= most]
+def ceiling(stage: str, rates: Rates) -> float:
+    """What a yuan that is still there is worth per minute at most, whatever was tried.
+
+    With the pace of the money it bounds a case's value from above without its attempts, so that a
+    long backlog need not be read whole.
+
+    Examples
+    --------
+    >>> from datetime import UTC
+    >>> now = datetime(2026, 3, 1, 10, tzinfo=UTC)
+    >>> step = best(Candidate("c1", 0.3, "engaged", "loan", 20_000.0, now), now, Rates())
+    >>> step.value_per_minute <= 0.3 * 20_000.0 * ceiling("engaged", Rates())
+    True
+    """
+    return max(
+        rates.believed((way.channel, way.script), stage) / way.minutes
+        for way in _ways(rates, math.inf)
+    )
+
+
+def _ways(rates: Rates, most: float) -> list[Way]:
+    """What takes an officer's minutes, but not more than so many."""
+    return [way for way in rates.ways if 0 < way.minutes <= most]
+
+
+def _best(one: Candidate, ways: Sequence[Way], now: datetime, rates: Rates) -> _Option | None:
+    """The way that buys most per minute; the shorter of equals."""
     options = [_option(one, way, now, rates) for way in ways]
     worth = [option for option in options if option.value_per_minute > 0]
     return max(worth, key=lambda got: (got.value_per_minute, -got.way.minutes), default=None)
+
+
+def _by_worth(
+    cases: Sequence[Candidate], ways: Sequence[Way], now: datetime, rates: Rates
+) -> Iterator[tuple[_Option, Candidate]]:
+    """Each case's best option, the best first, worked out only as far as somebody asks.
+
+    All values at once, in columns, say which portion comes next; within a portion the options
+    themselves do, so that whoever asks gets what working out every case would have given.
+    """
+    if not cases or not ways:
+        return
+    worth = _worth(cases, ways, now, rates)
+    order = np.argsort(-worth, kind="stable")
+    begin = 0
+    while begin < len(order):
+        end = min(begin + PORTION, len(order))
+        while end < len(order) and worth[order[end]] >= worth[order[end - 1]] * (1 - NEAR):
+            end += 1  # equals stay together
+        found = [
+            (_best(cases[place], ways, now, rates), cases[place]) for place in order[begin:end]
+        ]
+        yield from sorted(((option, one) for option, one in found if option), key=_place)
+        begin = end
+
+
+def _worth(cases: Sequence[Candidate], ways: Sequence[Way], now: datetime, rates: Rates) -> Floats:
+    """What the best way buys per minute for each of many cases; as `_best`, but for rounding."""
+    stage = np.array([one.stage for one in cases])
+    waited = np.array([(now - one.opened_at) / HOUR for one in cases])
+    at_stake = np.array([one.score * one.expected_loss_cny * _calm(one) for one in cases])
+    tries = Tries.of([one.attempts for one in cases], now)
+    pace = np.zeros(len(cases))
+    for name in set(stage.tolist()):
+        pace[stage == name] = rates.hazard.per_hour(name)
+    most = np.zeros(len(cases))
+    for way in ways:
+        delay = way.delay_minutes * MINUTE / HOUR
+        stays = np.exp(-pace * np.maximum(0.0, waited + delay))
+        chance = tries.chance(way, stage, rates)
+        most = np.maximum(most, at_stake * stays * chance / way.minutes)
+    return most
 
 
 def _place(step: tuple[_Option, Candidate]) -> tuple[float, bool, float, str]:
@@ -174,10 +250,14 @@ def _place(step: tuple[_Option, Candidate]) -> tuple[float, bool, float, str]:
 def _option(one: Candidate, way: Way, now: datetime, rates: Rates) -> _Option:
     waited = (now - one.opened_at + way.delay_minutes * MINUTE) / HOUR
     stays = rates.hazard.stays(one.stage, waited)
-    last = one.attempts[-1] if one.attempts else None
-    calm = RELAPSE if last and last.believed and last.at >= one.opened_at else 1.0
     chance = rates.chance((way.channel, way.script), one.stage, one.attempts, now)
-    return _Option(way, chance, one.score * one.expected_loss_cny * stays * calm)
+    return _Option(way, chance, one.score * one.expected_loss_cny * stays * _calm(one))
+
+
+def _calm(one: Candidate) -> float:
+    """How much of the loss is still to be feared after the last word of the citizen."""
+    last = one.attempts[-1] if one.attempts else None
+    return RELAPSE if last and last.believed and last.at >= one.opened_at else 1.0
 
 
 def _next(one: Candidate, option: _Option) -> Next:

@@ -8,11 +8,11 @@ rows, which lets rankings sort once.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from statistics import NormalDist
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from models.shares import wilson
 
 __all__ = ["Interval", "bootstrap", "wilson"]
 
@@ -99,35 +99,3 @@ def _percentiles(found: list[float], level: float) -> tuple[float, float]:
         return math.nan, math.nan
     low, high = np.quantile(usable, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
-
-
-def wilson(hits: ArrayLike, trials: ArrayLike, *, level: float = 0.95) -> Any:
-    """Wilson's interval of a share: sensible for few trials and for shares near 0 and 1.
-
-    Parameters
-    ----------
-    hits, trials : array of shape (k,) or number
-
-    Returns
-    -------
-    (low, high)
-        Arrays of shape (k,); NaN where there were no trials.
-
-    References
-    ----------
-    Wilson, "Probable inference, the law of succession, and statistical inference",
-    JASA 22 (1927).
-
-    Examples
-    --------
-    >>> low, high = wilson(0, 10)
-    >>> round(float(low), 3), round(float(high), 3)
-    (0.0, 0.278)
-    """
-    z2 = NormalDist().inv_cdf((1 + level) / 2) ** 2
-    h, n = np.asarray(hits, np.float64), np.asarray(trials, np.float64)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        share = h / n
-        centre = (share + z2 / (2 * n)) / (1 + z2 / n)
-        reach = np.sqrt(z2 * (share * (1 - share) / n + z2 / (4 * n * n))) / (1 + z2 / n)
-    return np.maximum(centre - reach, 0.0), np.minimum(centre + reach, 1.0)

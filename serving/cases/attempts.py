@@ -5,20 +5,31 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ARRAY, Text, any_, cast, insert, select
+from sqlalchemy import ARRAY, Text, any_, cast, exists, func, insert, null, select
+from sqlalchemy import case as when
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from data.clock import AHEAD
 from models.dissuasion import Rates, Tried, stage_after
 from serving.cases.case import Case, State
 from serving.cases.config import CaseConfig
-from serving.cases.contracts import Acted, Attempt, Form
+from serving.cases.contracts import Acted, Attempt, Form, OutcomeKind
 from serving.cases.forms import Deed, Done, Turn, conflict, do_once
 from serving.cases.ids import new_id
 from serving.cases.steps import budget, next_step
-from serving.cases.tables import ATTEMPTS, CASES
+from serving.cases.tables import ATTEMPTS, CASES, OUTCOMES
 
-__all__ = ["Contact", "attempts_of", "contacted", "learnt", "record"]
+__all__ = [
+    "Contact",
+    "after_attempt",
+    "attempt_row",
+    "attempts_of",
+    "contacted",
+    "demand_made",
+    "learnt",
+    "record",
+    "tried_since",
+]
 
 _TRIED = ("channel", "script", "reached", "believed", "minutes", "at")
 _LEARN_FROM = timedelta(days=90)
@@ -52,12 +63,7 @@ async def record(turn: Turn, form: Form, attempt: Attempt) -> Acted:
         As `serving.cases.forms.do_once`; ``conflict`` for an attempt in the future.
     """
     at = attempt.at or turn.now
-    if at > turn.now + AHEAD:
-        raise conflict(
-            "expected an attempt that was made, found a time ahead of our clock; correct it",
-            "劝阻时间晚于当前时间，请更正",
-            "the attempt lies in the future: correct its time",
-        )
+    demand_made(turn, at)
 
     async def work(case: Case) -> Done:
         tried = Tried(
@@ -69,16 +75,34 @@ async def record(turn: Turn, form: Form, attempt: Attempt) -> Acted:
             at,
         )
         contact = Contact(attempt.platform, tried, attempt.refused)
-        await turn.connection.execute(insert(ATTEMPTS), [_row(turn, case, contact)])
-        return await _scored_again(turn, _after(case, tried, turn.config), contact)
+        await turn.connection.execute(
+            insert(ATTEMPTS), [attempt_row(turn, case.subscriber, case.case_id, contact)]
+        )
+        return await _scored_again(turn, after_attempt(case, tried, turn.config), contact)
 
     return await do_once(turn, form, Deed("attempt", attempt.model_dump(mode="json")), work)
 
 
+def demand_made(turn: Turn, at: datetime) -> None:
+    """Let an attempt pass that was made, or refuse one that lies ahead of our clock.
+
+    Raises
+    ------
+    Problem
+        ``conflict``.
+    """
+    if at > turn.now + AHEAD:
+        raise conflict(
+            "expected an attempt that was made, found a time ahead of our clock; correct it",
+            "劝阻时间晚于当前时间，请更正",
+            "the attempt lies in the future: correct its time",
+        )
+
+
 async def attempts_of(
     connection: AsyncConnection, subscribers: Iterable[str], since: datetime
-) -> Mapping[str, list[tuple[str, Contact]]]:
-    """Each citizen's attempts since a moment, in order, each with the case it belongs to."""
+) -> Mapping[str, list[tuple[str | None, Contact]]]:
+    """Each citizen's attempts since a moment, in order, each with its case, if it has one."""
     # one array, not a parameter each: a backlog may have more citizens than a statement parameters
     these = any_(cast(list(subscribers), ARRAY(Text)))
     query = (
@@ -86,9 +110,25 @@ async def attempts_of(
         .where(ATTEMPTS.c.subscriber == these, ATTEMPTS.c.at >= since)
         .order_by(ATTEMPTS.c.at, ATTEMPTS.c.attempt_id)
     )
-    found: dict[str, list[tuple[str, Contact]]] = {}
+    found: dict[str, list[tuple[str | None, Contact]]] = {}
     for row in await connection.execute(query):
         found.setdefault(row.subscriber, []).append((row.case_id, _contact(row)))
+    return found
+
+
+async def tried_since(
+    connection: AsyncConnection, subscribers: Iterable[str], since: datetime
+) -> Mapping[str, list[tuple[str | None, Tried]]]:
+    """What was tried with each citizen since a moment, in order, each with its case."""
+    these = any_(cast(list(subscribers), ARRAY(Text)))
+    query = (
+        select(ATTEMPTS.c.subscriber, ATTEMPTS.c.case_id, *(ATTEMPTS.c[name] for name in _TRIED))
+        .where(ATTEMPTS.c.subscriber == these, ATTEMPTS.c.at >= since)
+        .order_by(ATTEMPTS.c.at, ATTEMPTS.c.attempt_id)
+    )
+    found: dict[str, list[tuple[str | None, Tried]]] = {}
+    for subscriber, case_id, *tried in await connection.execute(query):
+        found.setdefault(subscriber, []).append((case_id, Tried(*tried)))
     return found
 
 
@@ -117,22 +157,37 @@ def contacted(contacts: Sequence[Contact], config: CaseConfig) -> tuple[str, str
 
 
 async def learnt(connection: AsyncConnection, now: datetime, rates: Rates | None = None) -> Rates:
-    """Rates with the attempts of the last 90 days whose cases are closed."""
-    query = (
-        select(*(ATTEMPTS.c[name] for name in _TRIED))
-        .join(CASES, CASES.c.case_id == ATTEMPTS.c.case_id)
-        .where(CASES.c.state == State.CLOSED, ATTEMPTS.c.at >= now - _LEARN_FROM)
+    """Rates with the attempts of the last 90 days whose cases are closed.
+
+    A closed false alarm says who was reached, and nothing of belief: there was no fraud to doubt.
+    """
+    false_alarm = exists().where(
+        OUTCOMES.c.case_id == ATTEMPTS.c.case_id,
+        OUTCOMES.c.outcome == OutcomeKind.FALSE_ALARM,
+        OUTCOMES.c.reversed_at.is_(None),
     )
+    told = select(
+        ATTEMPTS.c.channel,
+        ATTEMPTS.c.script,
+        ATTEMPTS.c.reached,
+        when((false_alarm, null()), else_=ATTEMPTS.c.believed).label("believed"),
+    )
+    closed = told.join(CASES, CASES.c.case_id == ATTEMPTS.c.case_id).where(
+        CASES.c.state == State.CLOSED, ATTEMPTS.c.at >= now - _LEARN_FROM
+    )
+    went = closed.subquery()
+    # summed up in one order: each worker learns the same to the bit
+    query = select(*went.c, func.count()).group_by(*went.c).order_by(*went.c)
     rows = await connection.execute(query)
-    return (rates or Rates()).learn(Tried(*row) for row in rows)
+    return (rates or Rates()).count({tuple(row[:4]): row[4] for row in rows})
 
 
-def _after(case: Case, tried: Tried, config: CaseConfig) -> Case:
+def after_attempt(case: Case, tried: Tried, config: CaseConfig) -> Case:
     """The case as the attempt leaves it; one not believed has a new deadline to be spoken to."""
     stage = stage_after(case.stage, tried)
     moved = tried.at if stage != case.stage else case.stage_at
     case = replace(case, stage=stage, stage_at=moved)
-    if not tried.reached:
+    if not tried.reached or tried.believed is None:
         return case
     if tried.believed:
         return replace(case, met_at=case.met_at or tried.at)
@@ -164,16 +219,21 @@ def _how(contact: Contact) -> tuple[str, str]:
         return "未联系上", "did not answer"
     if contact.tried.believed:
         return "对方已相信", "believed the warning"
+    if contact.tried.believed is None:
+        return "已送达，是否相信尚不清楚", "reached, belief not known"
     return "对方不相信", "did not believe"
 
 
-def _row(turn: Turn, case: Case, contact: Contact) -> dict[str, Any]:
+def attempt_row(
+    turn: Turn, subscriber: str, case_id: str | None, contact: Contact
+) -> dict[str, Any]:
+    """Row of `ATTEMPTS` for a contact with a citizen, in a case or outside of one."""
     tried = {name: getattr(contact.tried, name) for name in _TRIED}
     return {
         **tried,
         "attempt_id": new_id(turn.now),
-        "case_id": case.case_id,
-        "subscriber": case.subscriber,
+        "case_id": case_id,
+        "subscriber": subscriber,
         "platform": contact.platform,
         "refused": contact.refused,
         "recorded_at": turn.now,

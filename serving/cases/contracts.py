@@ -5,23 +5,72 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
-from data.events import ScamType, System
+from data.events import EARLIEST, LATEST, ScamType, System
 
-__all__ = ["Acted", "Attempt", "Form", "Outcome", "OutcomeKind", "Step", "Words"]
+__all__ = [
+    "Acted",
+    "Attempt",
+    "CaseId",
+    "Code",
+    "Contract",
+    "District",
+    "Form",
+    "Key",
+    "Moment",
+    "Officer",
+    "Outcome",
+    "OutcomeKind",
+    "Step",
+    "Words",
+]
 
-Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2_000)]
+Words = Annotated[
+    str,
+    # PostgreSQL keeps every character but this one
+    StringConstraints(
+        strip_whitespace=True, min_length=1, max_length=2_000, pattern=r"^[^\u0000]*$"
+    ),
+]
+District = Annotated[
+    str, StringConstraints(strip_whitespace=True, pattern=r"^[^\W\d_][\w ·()（）-]{0,63}$")
+]
+"""A district's name: begins with a letter, so that a number in the wrong column is refused."""
+
+
+def _of_this_age(moment: datetime) -> datetime:
+    if not EARLIEST <= moment < LATEST:
+        raise ValueError(f"a time from {EARLIEST:%Y} to {LATEST:%Y}")
+    return moment
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_of_this_age)]
+"""A time with its offset, as far back and ahead as PostgreSQL and Python agree."""
+Officer = Annotated[str, StringConstraints(pattern=r"^[\w.:@-]{1,64}$")]
+CaseId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f-]{36}$")]
 Code = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,32}$")]
 Key = Annotated[str, StringConstraints(pattern=r"^[\w.:-]{8,64}$")]
 MAX_MINUTES = 24 * 60
 
 
-class _Contract(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+class Contract(BaseModel):
+    """What every one of them keeps to."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False
+    )
 
 
-class Form(_Contract):
+class Form(Contract):
     """Which case a form is about, as the officer saw it."""
 
     case_id: str = Field(max_length=64)
@@ -29,16 +78,18 @@ class Form(_Contract):
     key: Key = Field(description="chosen by the client; the same key does nothing twice")
 
 
-class Attempt(_Contract):
+class Attempt(Contract):
     """A contact with the citizen, as it went."""
 
     channel: Code = Field(description="e.g. call_96110")
     script: Code = Field(description="e.g. plain, scheme")
     reached: bool = Field(description="answered and listened")
-    believed: bool = Field(False, description="believed the warning")
+    believed: bool | None = Field(
+        None, description="believed the warning; null: nothing is known of it"
+    )
     refused: bool = Field(False, description="hung up or shut the door")
-    minutes: float = Field(ge=0, le=MAX_MINUTES, description="it took")
-    at: AwareDatetime | None = Field(None, description="when; now by default")
+    minutes: float = Field(ge=0, le=MAX_MINUTES, description="it took, in minutes")
+    at: Moment | None = Field(None, description="when; now by default")
     platform: System = Field("96110", description="who made it: 96110, a station, a bank")
 
     @model_validator(mode="after")
@@ -58,13 +109,13 @@ class OutcomeKind(StrEnum):
     HANDED_OVER = "handed_over"
 
 
-class Outcome(_Contract):
+class Outcome(Contract):
     """How a case ended, as the officer knows it."""
 
     outcome: OutcomeKind
-    loss_cny: float | None = Field(None, ge=0, lt=1e12, description="paid: what was lost")
+    loss_cny: float | None = Field(None, ge=0, lt=1e12, description="paid: what was lost, CNY")
     scam_type: ScamType | None = Field(None, description="where it turned out another")
-    first_contact_at: AwareDatetime | None = Field(
+    first_contact_at: Moment | None = Field(
         None, description="when the fraudster first spoke to the citizen, if he says"
     )
 
@@ -75,28 +126,28 @@ class Outcome(_Contract):
         return self
 
 
-class Step(_Contract):
+class Step(Contract):
     """What to do next for the citizen."""
 
     channel: str
     script: str
-    minutes: float = Field(description="an officer's, expected")
-    chance: float = Field(description="that it succeeds now")
-    preventable_cny: float
+    minutes: float = Field(description="an officer's minutes, expected")
+    chance: float = Field(description="that it succeeds now, 0 to 1")
+    preventable_cny: float = Field(description="CNY still preventable")
     value_per_minute: float = Field(description="CNY")
     zh: str
     en: str
 
 
-class Acted(_Contract):
+class Acted(Contract):
     """The case after a form."""
 
     case_id: str
-    version: int
+    version: int = Field(description="of the case; the next form names it")
     state: str
     level: str
     stage: str
-    score: float
+    score: float = Field(description="highest calibrated score of the episode, 0 to 1")
     tier: str
     assignee: str | None
     locked_by: str | None

@@ -42,7 +42,8 @@ class Admitted:
     deadline : timedelta
         The citizen is to be reached within, from `known_at`.
     score : float
-        Calibrated; a lead without a score counts as the score from which its level begins.
+        Calibrated; a lead without a score counts as the score from which its level begins, and
+        so does an event that a rule raised.
     stage, scam_type : str
     amount_cny : float
         Of the transfer it is about, otherwise 0.
@@ -93,7 +94,9 @@ class Admitted:
             level=level,
             urgency=urgency,
             deadline=timedelta(seconds=seconds),
-            score=max(answer.get("score") or 0.0, lead.floor if lead else 0.0),
+            score=max(
+                answer.get("score") or 0.0, lead.floor if lead else 0.0, _vouched(answer, config)
+            ),
             stage=stage,
             scam_type=_scam_type(payload, answer),
             amount_cny=payload.get("amount_fen", 0) / FEN,
@@ -127,11 +130,23 @@ def _scam_type(payload: Mapping[str, Any], answer: Mapping[str, Any]) -> str:
     return str(answer["scam_type"]["name"])
 
 
+def _vouched(answer: Mapping[str, Any], config: CaseConfig) -> float:
+    """The least score of a level that a rule made; 0 where the model made it."""
+    if not any(rule["made"] for rule in answer.get("rules", ())) or answer["level"] is None:
+        return 0.0
+    return config.levels[config.urgency(answer["level"]["name"])].floor
+
+
 def _said(payload: Mapping[str, Any], answer: Mapping[str, Any]) -> tuple[str, str]:
+    # what a rule says comes before a reason of the model: it made the level
+    rules = [rule for rule in answer.get("rules", ()) if rule["made"]]
+    told_zh = [f"规则：{rule['zh']}" for rule in rules]
+    told_en = [f"rule: {rule['en']}" for rule in rules]
     if payload["kind"] == "lead":
         grade, (zh, en) = payload["grade"], SCAM_TYPES[payload.get("scam_type", "other")]
-        return f"外部线索，等级{GRADE_WORDS[grade]}，{zh}", f"lead of grade {grade}, {en}"
+        lead_zh = f"外部线索，等级{GRADE_WORDS[grade]}，{zh}"
+        return "；".join([lead_zh, *told_zh]), "; ".join([f"lead of grade {grade}, {en}", *told_en])
     first = next(iter(answer["reasons"]), {"zh": "", "en": ""})
-    said = ((answer["advice_zh"], first["zh"], "；"), (answer["advice_en"], first["en"], "; "))
-    zh, en = (mark.join(part for part in (advice, reason) if part) for advice, reason, mark in said)
+    zh = "；".join(part for part in (answer["advice_zh"], *told_zh, first["zh"]) if part)
+    en = "; ".join(part for part in (answer["advice_en"], *told_en, first["en"]) if part)
     return zh, en

@@ -1,4 +1,4 @@
-"""What PostgreSQL holds of cases; the DDL stands in migration 0006."""
+"""What PostgreSQL holds of cases; the DDL stands in migrations 0006 and 0011."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from data.database import metadata
 
-__all__ = ["ATTEMPTS", "CASES", "EVIDENCE", "FORMS", "NOTES", "OUTCOMES"]
+__all__ = ["ATTEMPTS", "CASES", "DISTRICTS", "EVIDENCE", "FORMS", "NOTES", "OUTCOMES"]
 
 
 def _time(name: str, *, nullable: bool = False) -> Column[Any]:
@@ -31,8 +31,8 @@ def _cny(name: str, *, nullable: bool = True) -> Column[Any]:
     return Column(name, Numeric(14, 2, asdecimal=False), nullable=nullable)
 
 
-def _case() -> Column[Any]:
-    return Column("case_id", Text, ForeignKey("cases.case_id"), nullable=False)
+def _case(*, nullable: bool = False) -> Column[Any]:
+    return Column("case_id", Text, ForeignKey("cases.case_id"), nullable=nullable)
 
 
 CASES = Table(
@@ -98,13 +98,13 @@ ATTEMPTS = Table(
     "attempts",
     metadata,
     Column("attempt_id", Text, primary_key=True),
-    _case(),
+    _case(nullable=True),
     Column("subscriber", Text, nullable=False),
     Column("platform", Text, nullable=False),
     Column("channel", Text, nullable=False),
     Column("script", Text, nullable=False),
     Column("reached", Boolean, nullable=False),
-    Column("believed", Boolean, nullable=False),
+    Column("believed", Boolean),
     Column("refused", Boolean, nullable=False),
     Column("minutes", Double, nullable=False),
     _time("at"),
@@ -113,7 +113,7 @@ ATTEMPTS = Table(
     Index("ix_attempts_subscriber", "subscriber", "at"),
     Index("ix_attempts_case", "case_id", "at"),
 )
-"""Contacts with a citizen, whoever made them."""
+"""Contacts with a citizen, whoever made them; without a case where he had no open one."""
 
 OUTCOMES = Table(
     "outcomes",
@@ -157,5 +157,15 @@ FORMS = Table(
     Column("fingerprint", Text, nullable=False),
     Column("answer", JSONB),
     _time("at"),
+    Index("ix_case_forms_at", "at"),
 )
 """Forms that were sent, by whom, and their first answers: a double click gets the same one."""
+
+DISTRICTS = Table(
+    "subscriber_districts",
+    metadata,
+    Column("subscriber", Text, primary_key=True),
+    Column("district", Text, nullable=False),
+    _time("known_at"),
+)
+"""Where citizens live, as far as the centre was told: for routing of cases, and nothing else."""

@@ -1,27 +1,28 @@
 """An officer's shift: the list, the next case, and what is done with cases beside attempts.
 
-The order itself is `models.work_list`'s; this knows which cases an officer may have now: those of
-his district that are open, not with somebody else, and whose citizen may be contacted.
+The order itself is `models.work_list`'s; which cases it orders, `serving.cases.backlog` knows.
 """
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import Select, and_, insert, or_, select
+from sqlalchemy import ARRAY, Text, any_, cast, insert, select
 
-from models.work_list import Next, ordered
-from serving.access.roles import Action, demand
+from models.work_list import Next
+from serving.access import ACCOUNTS
+from serving.access.roles import MAY, Action, Role, demand
 from serving.cases.attempts import attempts_of, contacted
+from serving.cases.backlog import free_cases, steps_of
 from serving.cases.case import Case, State
 from serving.cases.contracts import Acted, Form
+from serving.cases.districts import keep_one
 from serving.cases.forms import Deed, Done, Turn, Work, acted, conflict, do_once, once
 from serving.cases.ids import new_id
 from serving.cases.routing import first_tier
-from serving.cases.steps import DAY, budget, candidate
+from serving.cases.steps import DAY
 from serving.cases.tables import CASES, NOTES
 from serving.problems import Problem
 from serving.scrub import scrubbed
@@ -32,6 +33,7 @@ __all__ = [
     "Listed",
     "bulk_reassign",
     "bulk_snooze",
+    "demand_officer",
     "listed",
     "lock",
     "note",
@@ -40,6 +42,9 @@ __all__ = [
     "take_next",
     "unlock",
 ]
+
+
+_FEW = 20  # officers who ask at once
 
 
 @dataclass(frozen=True)
@@ -70,8 +75,13 @@ class BulkAnswer(BaseModel):
     items: tuple[BulkItem, ...]
 
 
-async def listed(turn: Turn, minutes_left: float) -> tuple[Listed, ...]:
+async def listed(turn: Turn, minutes_left: float, limit: int | None = None) -> tuple[Listed, ...]:
     """What the shift's remaining minutes are best spent on, in order.
+
+    Parameters
+    ----------
+    limit : int, optional
+        Only so many, the first.
 
     Raises
     ------
@@ -79,21 +89,7 @@ async def listed(turn: Turn, minutes_left: float) -> tuple[Listed, ...]:
         ``forbidden``.
     """
     demand(turn.actor, Action.READ_CASE)
-    rows = (await turn.connection.execute(_free(turn))).mappings()
-    cases = {case.case_id: case for case in map(Case.of, rows)}
-    # an episode's attempts may be older than a day; the budget looks back a day
-    since = min((case.opened_at for case in cases.values()), default=turn.now) - DAY
-    names = {case.subscriber for case in cases.values()}
-    made = await attempts_of(turn.connection, names, since)
-    candidates = []
-    for case in cases.values():
-        whole = made.get(case.subscriber, [])
-        if budget([one.tried.at for _, one in whole], turn.now, turn.config).free(turn.now):
-            own = [one.tried for name, one in whole if name == case.case_id]
-            candidates.append(candidate(case, own))
-    # a backlog of ten thousand takes a second: others are not kept meanwhile
-    found = await asyncio.to_thread(ordered, candidates, turn.now, minutes_left, turn.rates)
-    return tuple(_line(turn, cases[step.case_id], step, made) for step in found)
+    return await _lines(turn, await steps_of(turn, minutes_left, limit))
 
 
 async def take_next(turn: Turn, minutes_left: float, key: str) -> Acted | None:
@@ -104,12 +100,13 @@ async def take_next(turn: Turn, minutes_left: float, key: str) -> Acted | None:
     demand(turn.actor, Action.WORK_CASE)
 
     async def work() -> BulkAnswer:
-        for line in await listed(turn, minutes_left):
-            if (case := await _still_free(turn, line.case.case_id)) is not None:
-                step = line.step
-                done = _held(turn, case, f"下一步：{step.zh}", f"next: {step.en}")
-                told = await acted(turn, case, Deed("take"), done)
-                return BulkAnswer(items=(BulkItem(case_id=case.case_id, done=told),))
+        for limit in (_FEW, None):  # all the first may have gone to officers who asked just now
+            for line in await listed(turn, minutes_left, limit):
+                if (case := await _still_free(turn, line.case.case_id)) is not None:
+                    step = line.step
+                    done = _held(turn, case, f"下一步：{step.zh}", f"next: {step.en}")
+                    told = await acted(turn, case, Deed("take"), done)
+                    return BulkAnswer(items=(BulkItem(case_id=case.case_id, done=told),))
         return BulkAnswer(items=())
 
     told = await once(turn, key, {"deed": "take_next"}, work)
@@ -167,6 +164,25 @@ async def note(turn: Turn, form: Form, words: str) -> Acted:
     return await do_once(turn, form, Deed("note", {"text": words}), work)
 
 
+async def demand_officer(turn: Turn, name: str) -> None:
+    """Let a name pass that is an account's who works cases: else a case would be nobody's.
+
+    Raises
+    ------
+    Problem
+        ``conflict``.
+    """
+    demand(turn.actor, Action.ASSIGN_CASE)
+    query = select(ACCOUNTS.c.role).where(ACCOUNTS.c.name == name, ACCOUNTS.c.disabled_at.is_(None))
+    role = await turn.connection.scalar(query)
+    if role is None or Action.WORK_CASE not in MAY[Role(role)]:
+        raise conflict(
+            "expected the account of one who works cases, found none; choose another",
+            "没有可办理案件的此账号，请重新选择",
+            "nobody who works cases has this account: choose another",
+        )
+
+
 async def bulk_reassign(
     turn: Turn, forms: Sequence[Form], key: str, to: str, *, district: str | None = None
 ) -> BulkAnswer:
@@ -210,6 +226,7 @@ def _reassignment(turn: Turn, to: str, district: str | None) -> tuple[Deed, Work
         if district is not None and district != case.district:
             tier = first_tier(case.level, district, turn.config)
             moved = replace(moved, district=district, start_tier=tier, tier=tier)
+            await keep_one(turn.connection, case.subscriber, district, turn.now)
         return Done(moved, f"已转派给{to}", f"assigned to {to}")
 
     return Deed("reassign", {"to": to, "district": district}, Action.ASSIGN_CASE), work
@@ -236,28 +253,24 @@ def _snoozing(turn: Turn, reason: str, until: datetime) -> tuple[Deed, Work]:
     return Deed("snooze", {"reason": reason, "until": until.isoformat()}), work
 
 
-def _free(turn: Turn) -> Select[Any]:
-    """Cases this officer may take now."""
-    mine = turn.actor.name
-    awake = or_(
-        CASES.c.state == State.OPEN,
-        and_(CASES.c.state == State.SNOOZED, CASES.c.snoozed_until <= turn.now),
+async def _lines(turn: Turn, steps: Sequence[Next]) -> tuple[Listed, ...]:
+    """The steps with their cases, as far as these are still free."""
+    # one array, not a parameter each: there may be more cases than a statement has parameters
+    these = any_(cast([step.case_id for step in steps], ARRAY(Text)))
+    rows = (
+        await turn.connection.execute(free_cases(turn).where(CASES.c.case_id == these))
+    ).mappings()
+    cases = {case.case_id: case for case in map(Case.of, rows)}
+    since = min((case.opened_at for case in cases.values()), default=turn.now) - DAY
+    made = await attempts_of(turn.connection, {one.subscriber for one in cases.values()}, since)
+    return tuple(
+        _line(turn, cases[step.case_id], step, made) for step in steps if step.case_id in cases
     )
-    loose = or_(
-        CASES.c.locked_until.is_(None),
-        CASES.c.locked_until <= turn.now,
-        CASES.c.locked_by == mine,
-    )
-    own = or_(CASES.c.assignee.is_(None), CASES.c.assignee == mine)
-    query = select(CASES).where(awake, loose, own)
-    if turn.actor.district is not None:
-        query = query.where(CASES.c.district == turn.actor.district)
-    return query
 
 
 async def _still_free(turn: Turn, case_id: str) -> Case | None:
     """A case that nobody took since it was listed; one being taken now is not waited for."""
-    query = _free(turn).where(CASES.c.case_id == case_id).with_for_update(skip_locked=True)
+    query = free_cases(turn).where(CASES.c.case_id == case_id).with_for_update(skip_locked=True)
     row = (await turn.connection.execute(query)).mappings().one_or_none()
     return None if row is None else Case.of(row)
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.dissuasion import WAYS, Beta, Hazard, Rates, Tried, loss_avoided, stage_after
+from models.dissuasion import WAYS, Beta, Hazard, Left, Rates, Tried, loss_avoided, stage_after
 from models.trees import ModelError
 
 NOW = datetime(2026, 3, 1, 10, tzinfo=UTC)
@@ -21,7 +21,7 @@ stages = st.sampled_from(STAGES)
 def tries(draw: st.DrawFn) -> Tried:
     channel, script = draw(ways)
     reached = draw(st.booleans())
-    believed = reached and draw(st.booleans())
+    believed = draw(st.none() | st.booleans()) if reached else False
     ago = timedelta(minutes=draw(st.integers(0, 3_000)))
     return Tried(channel, script, reached, believed, 3.0, NOW - ago)
 
@@ -72,6 +72,38 @@ def test_a_thousand_attempts_outweigh_the_prior() -> None:
     assert learnt.reach["visit"].mean == pytest.approx(0.9, abs=0.01)
     assert learnt.belief[way].mean == pytest.approx(1 / 3, abs=0.01)
     assert learnt.reach["call_96110"] == Rates().reach["call_96110"]
+
+
+def test_what_is_not_known_of_belief_teaches_reach_only() -> None:
+    way = ("call_96110", "plain")
+    learnt = Rates().learn([Tried(*way, True, None, 4.0, NOW)] * 100)
+    assert learnt.reach["call_96110"].mean > 0.8
+    assert learnt.belief == Rates().belief
+    untold = Tried(*way, True, None, 4.0, NOW)
+    assert not untold.doubted
+    assert stage_after("contact", untold) == "contact"
+
+
+@given(
+    st.lists(
+        st.builds(Left, stages, st.floats(0.1, 1e3), st.floats(1.0, 1e6)), min_size=1, max_size=20
+    )
+)
+def test_the_learnt_pace_lies_between_what_was_held_and_what_was_seen(left: list[Left]) -> None:
+    for stage in STAGES:
+        mine = [one for one in left if one.stage == stage]
+        held, learnt = (one.per_hour(stage) for one in (Hazard(), Hazard().learn(left)))
+        if not mine:
+            assert learnt == held
+            continue
+        seen = Hazard().learn(left, weight=0.0).per_hour(stage)
+        assert min(held, seen) * (1 - 1e-9) <= learnt <= max(held, seen) * (1 + 1e-9)
+
+
+def test_the_learnt_pace_is_the_moneys() -> None:
+    """A yuan that waits an hour and nine that wait eleven: ten hours on average."""
+    left = [Left("paying", 1.0, 1.0), Left("paying", 11.0, 9.0)]
+    assert Hazard().learn(left, weight=0.0).per_hour("paying") == pytest.approx(0.1)
 
 
 def test_attempts_of_unknown_ways_teach_nothing() -> None:

@@ -4,13 +4,15 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 
+import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from models.dissuasion import WAYS, Rates, Tried
+from models.dissuasion import WAYS, Rates, Tried, Way
 from models.trees import ModelError
-from models.work_list import Candidate, best, ordered
+from models.tries import Tries
+from models.work_list import Candidate, Next, best, ordered
 
 NOW = datetime(2026, 3, 1, 10, tzinfo=UTC)
 RATES = Rates()
@@ -24,9 +26,17 @@ def candidates(draw: st.DrawFn, most: int = 12) -> list[Candidate]:
 
 def _one(draw: st.DrawFn, name: str) -> Candidate:
     tried = tuple(
-        Tried(channel, "plain", reached, False, 3.0, NOW - timedelta(minutes=20))
-        for channel, reached in draw(
-            st.lists(st.tuples(st.sampled_from(["call_96110", "visit"]), st.booleans()), max_size=2)
+        Tried(channel, "plain", reached, believed, 3.0, NOW - timedelta(minutes=ago))
+        for channel, reached, believed, ago in draw(
+            st.lists(
+                st.tuples(
+                    st.sampled_from(["call_96110", "visit", "pigeon"]),
+                    st.booleans(),
+                    st.sampled_from([False, None]),
+                    st.integers(0, 90),
+                ),
+                max_size=2,
+            )
         )
     )
     return Candidate(
@@ -42,6 +52,50 @@ def _one(draw: st.DrawFn, name: str) -> Candidate:
 
 
 MINUTES = st.floats(0, 300)
+
+
+def worked_out(given_: list[Candidate], minutes: float) -> list[Next]:
+    """The oracle: every case's every way worked out by itself, in plain Python."""
+    steps = []
+    for one in given_:
+        singles = [
+            only
+            for way in WAYS
+            if 0 < way.minutes <= minutes and (only := best(one, NOW, replace(RATES, ways=(way,))))
+        ]
+        if singles:
+            step = max(singles, key=lambda step: (step.value_per_minute, -step.minutes))
+            due = (one.deadline_at is None, one.deadline_at or NOW)
+            steps.append(((-step.value_per_minute, *due, one.case_id), step))
+    found = []
+    for _, step in sorted(steps, key=lambda pair: pair[0]):
+        if step.minutes <= minutes:
+            minutes -= step.minutes
+            found.append(step)
+    return found
+
+
+@settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+@given(candidates(10), MINUTES, st.integers(1, 4))
+def test_columns_give_what_each_case_by_itself_gives(
+    given_: list[Candidate], minutes: float, portion: int
+) -> None:
+    twins = [*given_, *(replace(one, case_id=f"{one.case_id}-twin") for one in given_)]
+    expected = tuple(worked_out(twins, minutes))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("models.work_list.PORTION", portion)
+        assert ordered(twins, NOW, minutes, RATES) == expected
+        assert ordered(twins, NOW, minutes, RATES, 3) == expected[:3]
+
+
+@given(candidates(8).filter(len), st.sampled_from(WAYS))
+def test_chances_in_columns_are_the_chances(given_: list[Candidate], way: Way) -> None:
+    tries = Tries.of([one.attempts for one in given_], NOW)
+    stage = np.array([one.stage for one in given_])
+    single = [
+        RATES.chance((way.channel, way.script), one.stage, one.attempts, NOW) for one in given_
+    ]
+    assert tries.chance(way, stage, RATES) == pytest.approx(single, rel=1e-12)
 
 
 @given(candidates(), MINUTES)
