@@ -24,6 +24,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    Select,
     Table,
     Text,
     create_engine,
@@ -53,6 +54,7 @@ __all__ = [
     "metadata",
     "quarantine",
     "read_events",
+    "read_events_of",
     "read_incidents",
     "upgrade",
 ]
@@ -81,6 +83,8 @@ events = Table(
     Index("ix_events_known_at", "known_at"),
 )
 """Live events in order of arrival; ``payload`` is the concealed event as its contract dumps it."""
+
+_LOGGED = select(events.c.seq, events.c.late, events.c.payload)
 
 incidents = Table(
     "incidents",
@@ -186,10 +190,21 @@ def last_seq(connection: Connection) -> int:
 
 def read_events(connection: Connection, *, after: int = -1, limit: int = 100_000) -> pa.Table:
     """Up to `limit` logged events with a higher ``seq``, in order, as `EVENT_SCHEMA`."""
-    wanted = select(events.c.seq, events.c.late, events.c.payload)
-    rows = connection.execute(
-        wanted.where(events.c.seq > after).order_by(events.c.seq).limit(limit)
-    ).all()
+    later = events.c.seq > after
+    return _read(connection, _LOGGED.where(later).order_by(events.c.seq).limit(limit))
+
+
+def read_events_of(
+    connection: Connection, subscribers: Iterable[str], since: datetime, *, limit: int = 100_000
+) -> pa.Table:
+    """Up to `limit` logged events of some citizens known since a moment, as `EVENT_SCHEMA`."""
+    theirs = events.c.subscriber.in_(list(subscribers))
+    found = _LOGGED.where(theirs, events.c.known_at >= since)
+    return _read(connection, found.order_by(events.c.seq).limit(limit))
+
+
+def _read(connection: Connection, query: Select[Any]) -> pa.Table:
+    rows = connection.execute(query).all()
     if not rows:
         return empty_events()
     facts = [EVENT_TYPES[row.payload["kind"]].model_validate(row.payload) for row in rows]

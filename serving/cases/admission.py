@@ -15,11 +15,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from serving.cases.case import Case
 from serving.cases.config import CaseConfig
+from serving.cases.districts import districts_of
 from serving.cases.episodes import Episode, meet
 from serving.cases.evidence import Admitted, Effect
+from serving.cases.live import announce
 from serving.cases.tables import CASES, EVIDENCE, OUTCOMES
 
-__all__ = ["Admission", "admit", "write_cases"]
+__all__ = ["Admission", "admit", "hold_citizens", "write_cases"]
 
 _CITIZENS = 0x63617365  # first half of an advisory lock, any number: "case"
 _LOCK = text(
@@ -56,8 +58,8 @@ async def admit(
     if not found:
         return ()
     names = sorted({one.subscriber for one in found})
-    await connection.execute(_LOCK, {"citizens": _CITIZENS, "names": names})
-    fresh = await _unknown(connection, found)
+    await hold_citizens(connection, names)
+    fresh = await _placed(connection, await _unknown(connection, found))
     episodes = await _episodes(connection, names)
     before = {name: episode.case for name, episode in episodes.items()}
     touched: dict[str, Case] = {}
@@ -76,10 +78,24 @@ async def admit(
     return tuple(admissions)
 
 
+async def hold_citizens(connection: AsyncConnection, names: Sequence[str]) -> None:
+    """Hold these citizens' cases, those to come included, to the end of the transaction."""
+    await connection.execute(_LOCK, {"citizens": _CITIZENS, "names": list(names)})
+
+
+async def _placed(connection: AsyncConnection, found: Sequence[Admitted]) -> list[Admitted]:
+    """Evidence with its citizen's district, where we were told of one."""
+    names = {one.subscriber for one in found if one.district is None}
+    if not names:
+        return list(found)
+    known = await districts_of(connection, names)
+    return [replace(one, district=one.district or known.get(one.subscriber)) for one in found]
+
+
 async def write_cases(
     connection: AsyncConnection, cases: Iterable[Case], known: Iterable[str]
 ) -> None:
-    """Insert cases that are new, change those whose ids are known."""
+    """Insert cases that are new, change those whose ids are known; open pages hear of it."""
     rows = [case.row for case in cases]
     there = set(known)
     new = [row for row in rows if row["case_id"] not in there]
@@ -88,6 +104,8 @@ async def write_cases(
         await connection.execute(insert(CASES), new)
     if changed:
         await connection.execute(update(CASES).where(CASES.c.case_id == bindparam("id")), changed)
+    if rows:
+        await announce(connection)
 
 
 async def _unknown(connection: AsyncConnection, found: Sequence[Admitted]) -> list[Admitted]:

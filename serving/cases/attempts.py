@@ -20,18 +20,20 @@ from serving.cases.steps import budget, next_step
 from serving.cases.tables import ATTEMPTS, CASES, OUTCOMES
 
 __all__ = [
+    "TRIED",
     "Contact",
     "after_attempt",
     "attempt_row",
     "attempts_of",
     "contacted",
     "demand_made",
+    "how",
     "learnt",
     "record",
     "tried_since",
 ]
 
-_TRIED = ("channel", "script", "reached", "believed", "minutes", "at")
+TRIED = ("channel", "script", "reached", "believed", "minutes", "at")
 _LEARN_FROM = timedelta(days=90)
 
 
@@ -122,7 +124,7 @@ async def tried_since(
     """What was tried with each citizen since a moment, in order, each with its case."""
     these = any_(cast(list(subscribers), ARRAY(Text)))
     query = (
-        select(ATTEMPTS.c.subscriber, ATTEMPTS.c.case_id, *(ATTEMPTS.c[name] for name in _TRIED))
+        select(ATTEMPTS.c.subscriber, ATTEMPTS.c.case_id, *(ATTEMPTS.c[name] for name in TRIED))
         .where(ATTEMPTS.c.subscriber == these, ATTEMPTS.c.at >= since)
         .order_by(ATTEMPTS.c.at, ATTEMPTS.c.attempt_id)
     )
@@ -146,7 +148,7 @@ def contacted(contacts: Sequence[Contact], config: CaseConfig) -> tuple[str, str
         return "", ""
     last = contacts[-1]
     when = config.clock(last.tried.at)
-    zh, en = _how(last)
+    zh, en = how(last.tried, refused=last.refused)
     more_zh, more_en = "", ""
     if len(contacts) > 1:
         more_zh, more_en = f"（共{len(contacts)}次）", f" ({len(contacts)} attempts in all)"
@@ -202,7 +204,7 @@ async def _scored_again(turn: Turn, case: Case, contact: Contact) -> Done:
     whole = made.get(case.subscriber, [])
     left = budget([one.tried.at for _, one in whole], turn.now, turn.config)
     own = [one.tried for name, one in whole if name == case.case_id]
-    zh, en = _how(contact)
+    zh, en = how(contact.tried, refused=contact.refused)
     return Done(
         case,
         f"已记录：{zh}",
@@ -212,14 +214,15 @@ async def _scored_again(turn: Turn, case: Case, contact: Contact) -> Done:
     )
 
 
-def _how(contact: Contact) -> tuple[str, str]:
-    if contact.refused:
+def how(tried: Tried, *, refused: bool) -> tuple[str, str]:
+    """How a contact went, in words (zh, en)."""
+    if refused:
         return "对方拒绝交谈", "refused to talk"
-    if not contact.tried.reached:
+    if not tried.reached:
         return "未联系上", "did not answer"
-    if contact.tried.believed:
+    if tried.believed:
         return "对方已相信", "believed the warning"
-    if contact.tried.believed is None:
+    if tried.believed is None:
         return "已送达，是否相信尚不清楚", "reached, belief not known"
     return "对方不相信", "did not believe"
 
@@ -228,7 +231,7 @@ def attempt_row(
     turn: Turn, subscriber: str, case_id: str | None, contact: Contact
 ) -> dict[str, Any]:
     """Row of `ATTEMPTS` for a contact with a citizen, in a case or outside of one."""
-    tried = {name: getattr(contact.tried, name) for name in _TRIED}
+    tried = {name: getattr(contact.tried, name) for name in TRIED}
     return {
         **tried,
         "attempt_id": new_id(turn.now),
@@ -242,5 +245,5 @@ def attempt_row(
 
 
 def _contact(row: Any) -> Contact:
-    tried = Tried(**{name: getattr(row, name) for name in _TRIED})
+    tried = Tried(**{name: getattr(row, name) for name in TRIED})
     return Contact(row.platform, tried, row.refused)

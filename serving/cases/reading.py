@@ -14,8 +14,9 @@ from serving.cases.contracts import Step
 from serving.cases.forms import Turn, locked_case
 from serving.cases.steps import DAY, Budget, budget, next_step
 from serving.cases.tables import ATTEMPTS, EVIDENCE, NOTES, OUTCOMES
+from serving.problems import Problem
 
-__all__ = ["Card", "read"]
+__all__ = ["Card", "read", "read_evidence"]
 
 Rows = tuple[Mapping[str, Any], ...]
 
@@ -75,6 +76,26 @@ async def read(turn: Turn, case_id: str) -> Card:
     act = audit.Act(turn.actor.name, turn.actor.role, Action.READ_CASE, case_id)
     await audit.record(turn.connection, act, turn.now)
     return card
+
+
+async def read_evidence(turn: Turn, case_id: str, event_id: str) -> Mapping[str, Any]:
+    """A piece of a case's evidence; that its record was opened goes into the audit log.
+
+    Raises
+    ------
+    Problem
+        As `read`; ``not-found`` for evidence of another case.
+    """
+    demand(turn.actor, Action.READ_CASE)
+    await locked_case(turn, case_id)
+    query = select(EVIDENCE).where(EVIDENCE.c.case_id == case_id, EVIDENCE.c.event_id == event_id)
+    row = (await turn.connection.execute(query)).mappings().one_or_none()
+    if row is None:
+        raise Problem("not-found", "no such evidence in this case")
+    detail = {"event_id": event_id}
+    act = audit.Act(turn.actor.name, turn.actor.role, Action.READ_DECISION, case_id, detail=detail)
+    await audit.record(turn.connection, act, turn.now)
+    return dict(row)
 
 
 async def _rows(turn: Turn, table: Table, case_id: str, time: str) -> Rows:

@@ -33,7 +33,6 @@ __all__ = [
     "Listed",
     "bulk_reassign",
     "bulk_snooze",
-    "demand_officer",
     "listed",
     "lock",
     "note",
@@ -164,7 +163,7 @@ async def note(turn: Turn, form: Form, words: str) -> Acted:
     return await do_once(turn, form, Deed("note", {"text": words}), work)
 
 
-async def demand_officer(turn: Turn, name: str) -> None:
+async def _demand_officer(turn: Turn, name: str) -> None:
     """Let a name pass that is an account's who works cases: else a case would be nobody's.
 
     Raises
@@ -199,6 +198,7 @@ async def bulk_snooze(
 
 async def _bulk(turn: Turn, forms: Sequence[Form], key: str, what: tuple[Deed, Work]) -> BulkAnswer:
     deed, work = what
+    demand(turn.actor, deed.action)
 
     async def one(form: Form) -> BulkItem:
         try:
@@ -222,6 +222,7 @@ async def _bulk(turn: Turn, forms: Sequence[Form], key: str, what: tuple[Deed, W
 
 def _reassignment(turn: Turn, to: str, district: str | None) -> tuple[Deed, Work]:
     async def work(case: Case) -> Done:
+        await _demand_officer(turn, to)
         moved = replace(_let_go(case), assignee=to)
         if district is not None and district != case.district:
             tier = first_tier(case.level, district, turn.config)

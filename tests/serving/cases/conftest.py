@@ -20,7 +20,10 @@ from serving.cases.tables import CASES
 
 T = TypeVar("T")
 NOW = datetime(2026, 3, 10, 2, 0, tzinfo=UTC)
-TABLES = "case_forms, case_notes, outcomes, attempts, case_evidence, cases"
+TABLES = (
+    "sealed_numbers, case_forms, case_notes, outcomes, attempts, case_evidence, cases, "
+    "subscriber_districts, jobs"
+)
 
 
 @pytest.fixture(scope="session")
@@ -82,7 +85,7 @@ class Database:
 def database(server: str) -> Database:
     """The database without a case."""
     found = Database(server)
-    found.within(lambda connection: connection.execute(text(f"TRUNCATE {TABLES}")))
+    found.within(lambda connection: connection.execute(text(f"TRUNCATE {TABLES} CASCADE")))
     return found
 
 

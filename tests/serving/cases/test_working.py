@@ -7,10 +7,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from data.database import event_row, events
+from data.intake import Intake
 from data.outcomes import read_outcomes
+from data.pseudonyms import Pseudonymiser
+from models.dissuasion import Hazard, Rates
 from serving.access.audit import AUDIT
 from serving.access.roles import Actor, Role
 from serving.cases import attempts, outcomes, work_list
@@ -21,6 +25,7 @@ from serving.cases.contracts import Acted, Attempt, Form, Outcome
 from serving.cases.escalation import overdue, overdue_by_tier, sweep
 from serving.cases.forms import Turn
 from serving.cases.labels import export, outcome_labels
+from serving.cases.pace import learnt_pace
 from serving.cases.reading import read
 from serving.cases.tables import ATTEMPTS, CASES, EVIDENCE, NOTES, OUTCOMES
 from serving.problems import Problem
@@ -474,3 +479,58 @@ def test_nothing_is_lost_or_done_twice(desk: Desk, opened, alert, database) -> N
     assert database.rows(select(func.count()).select_from(ATTEMPTS))[0]["count_1"] == done
     assert database.rows(select(func.count()).select_from(EVIDENCE))[0]["count_1"] == 4 + 12
     assert len(database.rows(select(CASES))) == 4
+
+
+# --- what is learnt
+
+
+def test_a_false_alarm_teaches_who_was_reached_and_nothing_of_belief(
+    desk: Desk, opened, database
+) -> None:
+    done = desk.act(attempts.record, form(opened()), UNBELIEVED)
+    closed = desk.act(outcomes.record, form(done), Outcome(outcome="false_alarm"))
+    way = ("call_96110", "plain")
+
+    async def learnt(connection: AsyncConnection) -> Rates:
+        return await attempts.learnt(connection, desk.now)
+
+    rates, prior = database.within(learnt), Rates()
+    assert rates.reach["call_96110"].mean > prior.reach["call_96110"].mean
+    assert rates.belief == prior.belief
+    paid = Outcome(outcome="paid", loss_cny=1.0)
+    desk.act(outcomes.reverse, form(closed), "he paid", paid)
+    assert database.within(learnt).belief[way].mean < prior.belief[way].mean
+
+
+def test_the_pace_is_learnt_from_who_paid(desk: Desk, database) -> None:
+    """Three days from the first call to the money, told by reports: slower than was assumed."""
+    intake = Intake(Pseudonymiser(bytes(32)), clock=lambda: desk.now)
+    facts = []
+    for citizen in range(40):
+        line, account = f"138001380{citizen:02}", f"6222{citizen:04}"
+        begun = desk.now - timedelta(days=6)
+        same = {"subscriber": line, "occurred_at": begun.isoformat()}
+        call = {"kind": "call", "event_id": f"c{citizen}", "counterpart": "+85291234567"}
+        call |= {"direction": "incoming", "duration_s": 1_800, **same}
+        paid_at = (begun + timedelta(days=3)).isoformat()
+        paid = {"kind": "transfer", "event_id": f"t{citizen}", "counterpart": account}
+        paid |= {"subscriber": line, "occurred_at": paid_at, "amount_fen": 3_000_000}
+        paid |= {"account": f"6228{citizen:04}", "channel": "mobile"}
+        told = {"kind": "report", "event_id": f"r{citizen}", "scam_type": "loan", **same}
+        told |= {"loss_fen": 3_000_000, "first_contact_at": begun.isoformat()}
+        told |= {"occurred_at": paid_at, "reported_at": desk.now.isoformat()}
+        told |= {"phones": ["+85291234567"], "accounts": [account]}
+        facts += [call, paid, told]
+    rows = [event_row(intake.one(fact), seq=n, late=False) for n, fact in enumerate(facts)]
+    database.within(lambda connection: connection.execute(events.delete()))
+    database.within(lambda connection: connection.execute(insert(events), rows))
+
+    async def learnt(connection: AsyncConnection) -> Hazard:
+        return await learnt_pace(connection, desk.now + timedelta(hours=1))
+
+    found, prior = database.within(learnt), Hazard()
+    stage = "engaged"
+    assert found.per_hour(stage) < prior.per_hour(stage) / 3
+    assert found.per_hour(stage) == pytest.approx(50 / (10 * 12 + 40 * 72), rel=1e-6)
+    database.within(lambda connection: connection.execute(events.delete()))
+    assert database.within(learnt) == prior
