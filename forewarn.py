@@ -11,6 +11,8 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from serving import commands, rule_commands
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -28,6 +30,11 @@ train = typer.Typer(no_args_is_help=True, help="Train a model as things were kno
 quarantine = typer.Typer(no_args_is_help=True, help="Records that broke a contract; replay them.")
 app.add_typer(train, name="train")
 app.add_typer(quarantine, name="quarantine")
+app.add_typer(commands.accounts, name="accounts")
+app.add_typer(commands.keys, name="keys")
+app.add_typer(commands.audit, name="audit")
+app.add_typer(rule_commands.rules, name="rules")
+app.add_typer(rule_commands.lists, name="lists")
 
 AsOf = Annotated[
     datetime | None,
@@ -77,6 +84,7 @@ class Bench(StrEnum):
 
     INTAKE = "intake"
     SERVING = "serving"
+    WORK_LIST = "work_list"
 
 
 @app.command()
@@ -201,6 +209,31 @@ def incidents(
             f"{file.name}: {taken.accepted} accepted, {taken.duplicates} there already, "
             f"{taken.refused} in quarantine"
         )
+
+
+@app.command()
+def districts(
+    file: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, help="CSV of citizens: number,district.")
+    ],
+) -> None:
+    """Say where citizens live: their cases begin there. Numbers are kept as pseudonyms only."""
+    from data.database import connect, upgrade
+    from data.pseudonyms import Pseudonymiser
+    from data.stores import open_database
+    from serving.cases.districts import take_in
+
+    settings = _settings()
+    names = Pseudonymiser.from_settings(settings)
+    with open_database(settings) as url:
+        upgrade(url)
+        engine = connect(url)
+        with engine.begin() as connection:
+            taken = take_in(connection, file, names, datetime.now(UTC))
+        engine.dispose()
+    print(f"{file.name}: {taken.kept} kept, {len(taken.refused)} refused")
+    if taken.refused:
+        print(f"    lines {', '.join(map(str, taken.refused[:20]))}")
 
 
 @app.command()
@@ -425,6 +458,7 @@ def train_fraud(
         config = config.with_levels(levels_from_text(levels.read_text(encoding="utf-8")))
     if trials is not None:
         config = replace(config, search=replace(config.search, trials=trials))
+    _take_outcomes(settings)
     run = train_fraud(
         History(settings.var / "history"),
         as_of=(as_of or datetime.now(UTC)).replace(tzinfo=UTC),
@@ -548,6 +582,20 @@ def _run(name: str, quick: bool, data: Path | None = None) -> None:
 
     module = import_module(f"experiments.{name.replace('-', '_')}")
     print_result(module.run(quick=quick, real_data=data, progress=_say))
+
+
+def _take_outcomes(settings: "Settings") -> None:
+    """What officers found out goes beside the history, where there is a database to ask."""
+    from data.stores import StoreError
+    from serving.cases.labels import exported
+
+    try:
+        count = exported(settings)
+    except StoreError as error:
+        _say(f"outcomes as they were exported last: {error}")
+        return
+    if count is not None:
+        _say(f"{count:,} outcomes of cases are labels too")
 
 
 def _citizens(settings: "Settings") -> "pa.Table | None":

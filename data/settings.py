@@ -44,6 +44,17 @@ SETTINGS = (
     ),
     Setting("FOREWARN_PSEUDONYM_HASH", "sha256", "hash of the pseudonyms: `sha256` or `sm3`"),
     Setting("FOREWARN_ZONE", "Asia/Shanghai", "the city's time zone, for nights and screens"),
+    Setting(
+        "FOREWARN_PUBLIC_URL",
+        "http on loopback",
+        "address at which browsers reach the service (`https://…`): with https the session's "
+        "cookie is sent over nothing else",
+    ),
+    Setting(
+        "FOREWARN_NOTICE",
+        "nothing",
+        "words at the top of every page of the console, such as a training room's",
+    ),
     Setting("FOREWARN_BUNDLE", "the published one under FOREWARN_VAR", "model bundle to serve"),
     Setting(
         "FOREWARN_MLFLOW_URL",
@@ -55,6 +66,12 @@ SETTINGS = (
         "none: plans have no exposure report",
         "GeoJSON file of the city's districts (properties `name` and, if known, `residents`): "
         "patrol plans then tell each district's share of patrol time and of expected incidents",
+    ),
+    Setting(
+        "FOREWARN_RECEIVERS",
+        "none: nobody can be asked for a measure",
+        "JSON file of the banks, operators and platforms that requests go to: names, addresses, "
+        "kinds of request, where their secrets lie",
     ),
 )
 
@@ -82,6 +99,14 @@ class Settings:
     bundle: Path | None = None
     tracking_url: str | None = None
     districts: Path | None = None
+    public_url: str | None = None
+    notice: str = ""
+    receivers: Path | None = None
+
+    @property
+    def https(self) -> bool:
+        """Whether browsers reach us by https."""
+        return (self.public_url or "").startswith("https://")
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
@@ -103,6 +128,9 @@ class Settings:
             bundle=_path(given, "FOREWARN_BUNDLE"),
             tracking_url=given.get("FOREWARN_MLFLOW_URL"),
             districts=_path(given, "FOREWARN_DISTRICTS"),
+            notice=given.get("FOREWARN_NOTICE", ""),
+            public_url=_url(given, "FOREWARN_PUBLIC_URL", ("https", "http")),
+            receivers=_path(given, "FOREWARN_RECEIVERS"),
         )
 
 

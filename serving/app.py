@@ -12,17 +12,23 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from serving import metrics, openapi
+from serving.access.gate import actor_of
 from serving.asking import from_body, from_query
-from serving.console import mounted
+from serving.cases.routes import routes as case_routes
+from serving.console import Assets, Pages, mounted
 from serving.contracts import Health
 from serving.geojson import MEDIA_TYPE as GEOJSON
 from serving.hotspot_contracts import CellQuestion, MapQuestion
 from serving.hotspots import Hotspots, matches
 from serving.incidents import IncidentDesk
+from serving.patrols.routes import keep_answered
+from serving.patrols.routes import routes as patrol_routes
 from serving.plan_contracts import PlanRequest
 from serving.planner import Planner
 from serving.problems import Problem, answer
 from serving.reading import as_batch, as_event, as_many, as_report
+from serving.requests.routes import routes as request_routes
+from serving.rules.routes import routes as rule_routes
 from serving.scorer import Scorer
 
 __all__ = ["create", "score_batch", "score_one"]
@@ -109,7 +115,11 @@ async def _explanation(request: Request) -> Response:
 
 async def _patrol_plans(request: Request) -> Response:
     planner: Planner = request.app.state.planner
-    return _reply(await planner.plan(from_body(PlanRequest, await request.body())))
+    asked = from_body(PlanRequest, await request.body())
+    answered = await planner.plan(asked)
+    if asked.keep:
+        answered = await keep_answered(request.app.state.cases, actor_of(request.scope), answered)
+    return _reply(answered)
 
 
 async def _incidents(request: Request) -> Response:
@@ -149,8 +159,9 @@ def _told(handler: Handler) -> Handler:
     return told
 
 
-def create() -> Starlette:
+def create(pages: Pages | None = None) -> Starlette:
     """The application; whoever mounts it gives its state what `Opened` holds, before a request."""
+    pages = pages or Pages.of(Assets.of())
     gets: Mapping[str, Handler] = {
         "/v1/decisions/{event_id:path}": _decision,
         "/v1/hotspots": _hotspots,
@@ -171,6 +182,10 @@ def create() -> Starlette:
     routes = [
         *(Route(path, _told(handler), methods=["GET"]) for path, handler in gets.items()),
         *(Route(path, _told(handler), methods=["POST"]) for path, handler in posts.items()),
-        *mounted(),
+        *rule_routes(),
+        *case_routes(),
+        *request_routes(),
+        *patrol_routes(),
+        *mounted(pages),
     ]
     return Starlette(routes=routes)

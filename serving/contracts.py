@@ -33,6 +33,7 @@ __all__ = [
     "Reason",
     "Receipt",
     "Recomputed",
+    "RuleMatch",
     "Scored",
     "Stage",
     "TypeGuess",
@@ -104,6 +105,19 @@ class Reason(_Answer):
     )
 
 
+class RuleMatch(_Answer):
+    """A rule that matched, beside the model."""
+
+    name: str
+    version: int = Field(ge=1, description="of the rule, as it was live then")
+    effect: Literal["raise", "hold"] = Field(
+        description="raise: to at least its level; hold: a warning back to no level"
+    )
+    made: bool = Field(description="the decision's level is its doing")
+    zh: str = Field(description="what it says")
+    en: str
+
+
 class Channel(_Answer):
     """How to reach the citizen."""
 
@@ -121,11 +135,16 @@ class Decision(_Answer):
         "null when a part named in `degraded` was missing: never guessed"
     )
     raw_score: float | None = Field(description="log-odds before calibration")
-    alert: bool = Field(description="the score reached a warning level")
-    level: Level | None = Field(description="null below every threshold")
+    alert: bool = Field(description="it has a warning level, by its score or by a rule")
+    level: Level | None = Field(
+        description="null below every threshold where no rule raised it, and where one held it back"
+    )
     scam_type: TypeGuess | None = Field(None, description="for alerts, or with explain=true")
     stage: Stage | None = Field(None, description="for alerts, or with explain=true")
-    reasons: tuple[Reason, ...] = Field((), description="for alerts, or with explain=true")
+    reasons: tuple[Reason, ...] = Field(
+        (), description="the model's: for alerts, also held back ones, or with explain=true"
+    )
+    rules: tuple[RuleMatch, ...] = Field((), description="that matched, whatever they did")
     channel: Channel | None = Field(None, description="recommended; a person decides")
     deadline_s: int | None = Field(None, description="whole seconds from `decided_at`")
     deadline_at: datetime | None = Field(None, description="the citizen is reached by then (UTC)")
@@ -232,7 +251,11 @@ class Recomputed(_Answer):
     possible: bool
     raw_score: float | None = None
     score: float | None = None
-    equal: bool | None = Field(None, description="both scores equal to the recorded, to the bit")
+    equal: bool | None = Field(
+        None, description="level and rules as recorded, both scores equal to the bit"
+    )
+    level: str | None = Field(None, description="by name, after the rules of then")
+    rules: tuple[str, ...] = Field((), description="that matched, such as quick_money@3")
     why_not: str | None = None
 
 

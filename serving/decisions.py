@@ -9,7 +9,7 @@ their citizen's case in the same transaction; other events cost it nothing.
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from sqlalchemy import (
     DateTime,
     Double,
     Identity,
+    Index,
     LargeBinary,
     Table,
     Text,
@@ -46,8 +47,10 @@ from data.quarantine import keeping
 from serving.cases.admission import admit
 from serving.cases.config import CaseConfig
 from serving.cases.evidence import Admitted, concerns
+from serving.cases.numbers import keep
 from serving.contracts import Decision
 from serving.judge import Judge, Seen
+from serving.rules.matches import record_matches
 
 __all__ = ["DECISIONS", "POSTPONED", "Entry", "Ledger", "Told", "decision_row", "vector_of"]
 
@@ -71,8 +74,13 @@ DECISIONS = Table(
     Column("vector", LargeBinary, nullable=False),
     Column("thresholds", JSON, nullable=False),
     Column("answer", JSON, nullable=False),
+    Column("rules", JSON(none_as_null=True)),
+    Index("ix_decisions_decided_at", "decided_at", postgresql_using="brin"),
 )
-"""One row a scored event; ``vector`` is little-endian float64, ``answer`` what the client got."""
+"""One row a scored event; ``vector`` is little-endian float64, ``answer`` what the client got.
+
+``rules`` says which rules applied and who was listed (`serving.rules.Standing.row`); null: none.
+"""
 
 POSTPONED = Table(
     "postponed",
@@ -89,10 +97,33 @@ _KEEPER = 0x6B656570  # advisory lock, any number: "keep"
 
 @dataclass(frozen=True)
 class Entry:
-    """What one event leaves behind: its row in the log and, if it was scored, its decision."""
+    """What one event leaves behind: its row in the log and, if it was scored, its decision.
+
+    Parameters
+    ----------
+    event, decision : Row
+    entries : tuple of str
+        List entries that a live rule found in the event.
+    number : bytes or None
+        The citizen's, sealed, of an alert or a lead; kept beside its case.
+    """
 
     event: Row
     decision: Row | None = None
+    entries: tuple[str, ...] = ()
+    number: bytes | None = field(default=None, repr=False)
+
+    @property
+    def concerns(self) -> bool:
+        """Whether it is an alert or a lead."""
+        return concerns(self.event, self.decision)
+
+    @property
+    def touched(self) -> bool:
+        """Whether a rule or a list matched."""
+        return self.decision is not None and bool(
+            self.entries or self.decision["answer"].get("rules")
+        )
 
 
 @dataclass(frozen=True)
@@ -131,7 +162,9 @@ def vector_of(stored: bytes) -> Floats:
     return np.frombuffer(stored, dtype="<f8").astype(np.float64)
 
 
-def decision_row(event: Event, seen: Seen, decision: Decision, judge: Judge) -> Row:
+def decision_row(
+    event: Event, seen: Seen, decision: Decision, judge: Judge, rules: Row | None = None
+) -> Row:
     """Row of `DECISIONS`: what was known, under which versions and thresholds, and the answer."""
     return {
         "event_id": event.event_id,
@@ -148,6 +181,7 @@ def decision_row(event: Event, seen: Seen, decision: Decision, judge: Judge) -> 
         "vector": seen.values.astype("<f8").tobytes(),
         "thresholds": dict(judge.thresholds),
         "answer": decision.model_dump(mode="json"),
+        "rules": rules,
     }
 
 
@@ -333,16 +367,22 @@ class Ledger:
     async def _insert(self, entries: Sequence[Entry]) -> None:
         async with self._engine.begin() as connection:
             await _insert_new(connection, events, [entry.event for entry in entries])
-            decisions = [entry.decision for entry in entries if entry.decision is not None]
-            await _insert_new(connection, DECISIONS, decisions)
-            await admit(connection, self._admitted(entries), self._cases)
+            decided = [entry for entry in entries if entry.decision is not None]
+            plain = [entry.decision for entry in decided if not entry.touched]
+            await _insert_new(connection, DECISIONS, [row for row in plain if row is not None])
+            await _insert_touched(connection, [entry for entry in decided if entry.touched])
+            found = [entry for entry in entries if entry.concerns]
+            admitted = [Admitted.of(one.event, one.decision, self._cases) for one in found]
+            await admit(connection, admitted, self._cases)
+            await keep(connection, _numbers(found, admitted))
 
-    def _admitted(self, entries: Sequence[Entry]) -> list[Admitted]:
-        return [
-            Admitted.of(entry.event, entry.decision, self._cases)
-            for entry in entries
-            if concerns(entry.event, entry.decision)
-        ]
+
+def _numbers(found: Sequence[Entry], admitted: Sequence[Admitted]) -> list[Row]:
+    return [
+        {"subscriber": about.subscriber, "sealed": entry.number, "kept_at": about.known_at}
+        for entry, about in zip(found, admitted, strict=True)
+        if entry.number is not None
+    ]
 
 
 async def _insert_new(connection: AsyncConnection, table: Table, rows: Sequence[Row]) -> None:
@@ -350,6 +390,15 @@ async def _insert_new(connection: AsyncConnection, table: Table, rows: Sequence[
         # only a known event_id is no error: another clash (of seq, say) must be heard
         statement = insert(table).on_conflict_do_nothing(index_elements=["event_id"])
         await connection.execute(statement, list(rows))
+
+
+async def _insert_touched(connection: AsyncConnection, touched: Sequence[Entry]) -> None:
+    """Decisions that rules or lists matched, and what did; of those recorded before, nothing."""
+    for entry in touched:
+        row = entry.decision or {}
+        new = insert(DECISIONS).values(row).on_conflict_do_nothing(index_elements=["event_id"])
+        if await connection.scalar(new.returning(DECISIONS.c.event_id)) is not None:
+            await record_matches(connection, row, entry.entries)
 
 
 def _told(event_ids: Sequence[str]) -> CompoundSelect[Any]:

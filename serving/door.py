@@ -9,6 +9,7 @@ from data.intake import Intake
 from data.problems import Problem as FieldProblem
 from data.problems import RejectedRecord, found_in
 from data.quarantine import Sealer
+from serving.cases.numbers import Numbers
 from serving.contracts import ProblemDetails
 from serving.problems import Problem
 
@@ -97,11 +98,14 @@ class Door:
         The one door of `data`.
     sealer : Sealer
         Encrypts refused records.
+    numbers : Numbers, optional
+        Seals the numbers of citizens with an alert or a lead; without it none is kept.
     """
 
-    def __init__(self, intake: Intake, sealer: Sealer) -> None:
+    def __init__(self, intake: Intake, sealer: Sealer, numbers: Numbers | None = None) -> None:
         self._intake = intake
         self._sealer = sealer
+        self._numbers = numbers
 
     def one(self, record: Any, *, scored: bool) -> Passed | Refused:
         """A concealed event, or why not.
@@ -123,6 +127,12 @@ class Door:
             return Passed(self._intake.one(record), record)
         except RejectedRecord as rejected:
             return self._refused(record, rejected.problems)
+
+    def number(self, passed: Passed) -> bytes | None:
+        """The citizen's number, sealed; None where it did not reach us."""
+        if self._numbers is None:
+            return None
+        return self._numbers.close(passed.event.subscriber, str(passed.record["subscriber"]))
 
     def taken(self, passed: Passed) -> Refused:
         """Refuse what passed: its event_id is that of another event."""

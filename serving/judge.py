@@ -15,14 +15,19 @@ from numpy.typing import NDArray
 
 from features.spec import FeatureSet
 from models.bundle import Bundle
-from models.policy import Advice
+from models.conditions import Facts
+from models.policy import Advice, Level
 from models.reasons import explain as reasons_of
+from models.rules import Rule, RuleSet, Ruling
 from serving import contracts
+from serving.rules.standing import Standing
 from serving.words import SCAM_TYPES, STAGES
 
-__all__ = ["Judge", "Seen"]
+__all__ = ["RULES", "Judge", "Seen"]
 
 Floats = NDArray[np.float64]
+RULES = "rules"
+"""Named in ``degraded`` when a live rule cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -80,30 +85,83 @@ class Judge:
         apply = self.bundle.calibration.apply
         return [(float(one), float(apply(np.array([one]))[0])) for one in raw]
 
-    def decide(self, seen: Sequence[Seen], *, explain: bool) -> list[contracts.Decision]:
-        """Decisions for events in order; only alerts are explained unless asked."""
+    def rulings(
+        self, rules: RuleSet, facts: Facts, scores: Sequence[tuple[float, float]]
+    ) -> list[Ruling]:
+        """What rules make of the levels that the model gave."""
+        ranks = [self._rank(score) for _, score in scores]
+        return rules.rulings(facts, ranks, tuple(self.thresholds))
+
+    def decide(
+        self, seen: Sequence[Seen], *, explain: bool, standing: Standing | None = None
+    ) -> list[contracts.Decision]:
+        """Decisions for events in order; only alerts are explained unless asked.
+
+        Parameters
+        ----------
+        seen : sequence of Seen
+        explain : bool
+            Explain them all.
+        standing : Standing, optional
+            The live rules, and what lists say about these events; None: there are none.
+        """
         if not seen:
             return []
-        scores = self.scores(np.stack([each.values for each in seen]))
+        X = np.stack([each.values for each in seen])
+        scores = self.scores(X)
         decided_at = datetime.now(UTC)
-        return [
-            self._decision(each, raw, score, decided_at, explain=explain)
-            for each, (raw, score) in zip(seen, scores, strict=True)
+        rulings = self._ruled(seen, X, scores, standing)
+        found = [
+            self._decision(each, scored, ruling, decided_at, explain=explain)
+            for each, scored, ruling in zip(seen, scores, rulings, strict=True)
         ]
+        if standing is not None and standing.broken:
+            return [one.model_copy(update={"degraded": (RULES,)}) for one in found]
+        return found
+
+    def _ruled(
+        self,
+        seen: Sequence[Seen],
+        X: Floats,
+        scores: Sequence[tuple[float, float]],
+        standing: Standing | None,
+    ) -> list[Ruling]:
+        if standing is None:
+            return [Ruling(self._rank(score)) for _, score in scores]
+        raw, score = np.array(scores).T
+        facts = Facts(X, [each.kind for each in seen], raw, score, standing.listed)
+        return self.rulings(standing.rules, facts, scores)
+
+    def _rank(self, score: float) -> int:
+        cuts = enumerate(self.bundle.policy.thresholds)
+        return next((rank for rank, cut in cuts if score >= cut), len(self.thresholds))
+
+    def level_at(self, rank: int) -> Level | None:
+        """The level of a rank, None below them all."""
+        levels = self.bundle.policy.levels
+        return levels[rank] if rank < len(levels) else None
 
     def _decision(
-        self, seen: Seen, raw: float, score: float, decided_at: datetime, *, explain: bool
+        self,
+        seen: Seen,
+        scored: tuple[float, float],
+        ruling: Ruling,
+        decided_at: datetime,
+        *,
+        explain: bool,
     ) -> contracts.Decision:
-        level = self.bundle.policy.level(score)
+        raw, score = scored
+        level = self.level_at(ruling.rank)
         more: dict[str, Any] = {}
-        if level is not None or explain:
-            more = self._explained(seen, score, decided_at)
+        if level is not None or explain or self.bundle.policy.level(score) is not None:
+            more = self._explained(seen, level, decided_at)
         return contracts.Decision(
             event_id=seen.event_id,
             score=score,
             raw_score=raw,
             alert=level is not None,
             level=level and self.level(level.name),
+            rules=tuple(_matched(rule, made=made) for rule, made in ruling.matched),
             model_version=self.bundle.version,
             features_version=self.bundle.features_digest,
             seq=seen.seq,
@@ -113,7 +171,7 @@ class Judge:
             **more,
         )
 
-    def _explained(self, seen: Seen, score: float, decided_at: datetime) -> dict[str, Any]:
+    def _explained(self, seen: Seen, level: Level | None, decided_at: datetime) -> dict[str, Any]:
         X = seen.values[np.newaxis]
         kind = _named(self.bundle.scam_type.probabilities(X)[0], self.bundle.scam_type.labels)
         stage = _named(self.bundle.stage.probabilities(X)[0], self.bundle.stage.labels)
@@ -122,7 +180,7 @@ class Judge:
             "scam_type": contracts.TypeGuess(**_guess(kind, SCAM_TYPES)),
             "stage": contracts.Stage(**_guess(stage, STAGES)),
             "reasons": self._reasons(seen),
-            **_advised(self.bundle.policy.advise(score, step), decided_at),
+            **_advised(None if level is None else level.advice(step), decided_at),
         }
 
     def _reasons(self, seen: Seen) -> tuple[contracts.Reason, ...]:
@@ -161,6 +219,17 @@ class Judge:
             colour=found.colour,
             threshold=self.thresholds[name],
         )
+
+
+def _matched(rule: Rule, *, made: bool) -> contracts.RuleMatch:
+    return contracts.RuleMatch(
+        name=rule.name,
+        version=rule.version,
+        effect=rule.effect.value,
+        made=made,
+        zh=rule.zh,
+        en=rule.en,
+    )
 
 
 def _named(shares: Floats, labels: Sequence[str]) -> dict[str, float]:

@@ -25,6 +25,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 _LOG = logging.getLogger("forewarn.serving")
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _ALWAYS = frozenset({"/v1/health", "/v1/ready", "/livez", "/readyz", "/healthz", "/metrics"})
+_STREAM = "text/event-stream"
 _PAGES = "/console/"  # whose errors are pages: a person reads them
 _FIXED_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
@@ -85,6 +86,8 @@ class _Answer:
     status: int = 0
     replaced: Problem | None = None
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    streams: Callable[[], None] | None = None
+    """Called when the answer turns out to be a stream: it has no end to wait for."""
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -100,6 +103,8 @@ class _Answer:
             self.replaced = of_status(self.status, headers)
             return
         self.started = True
+        if self.streams is not None and kind.startswith(_STREAM):
+            self.streams()
         own = {name for name, _ in headers}
         fixed = [(name, value) for name, value in _FIXED_HEADERS if name not in own]
         await self.send({**message, "headers": [*headers, *fixed]})
@@ -137,7 +142,8 @@ class Border:
         try:
             self._room(scope)
             replay = await self._body(scope, receive)
-            async with asyncio.timeout(limit):
+            async with asyncio.timeout(limit) as until:
+                out.streams = lambda: until.reschedule(None)
                 await self.app(scope, replay, out)
             problem = out.replaced
         except Problem as found:

@@ -4,16 +4,17 @@ Labels are routes, levels and names of our own, never anything a request carried
 """
 
 import os
+from datetime import datetime
 from functools import cache
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.multiprocess import MultiProcessCollector
 from starlette.responses import Response
 
 __all__ = ["ROUTES", "decided", "degraded", "explained", "exposition", "quarantined", "request"]
-__all__ += ["route"]
+__all__ += ["job_done", "job_failed", "route"]
 
 ROUTES = (
     "/v1/fraud/score",
@@ -23,6 +24,10 @@ ROUTES = (
     "/v1/hotspots",
     "/v1/patrol-plans",
     "/v1/incidents",
+    "/v1/cases",
+    "/v1/cases/next",
+    "/v1/cases/bulk",
+    "/v1/attempts",
     "/v1/model",
     "/v1/health",
     "/v1/ready",
@@ -30,6 +35,9 @@ ROUTES = (
     "/metrics",
 )
 _FAMILIES = {
+    "/console/static/": "/console/static",
+    "/console/": "/console",
+    "/v1/cases/": "/v1/cases/{case_id}",
     "/v1/decisions/": "/v1/decisions/{event_id}",
     "/v1/hotspots/": "/v1/hotspots/{cell}/explanation",
 }
@@ -66,6 +74,19 @@ def _meters() -> dict[str, Any]:
         ),
         "quarantined": Counter(
             "forewarn_quarantined_total", "Records put in quarantine.", registry=registry
+        ),
+        "job_success": Gauge(
+            "forewarn_job_last_success_seconds",
+            "When a job of the keeper last succeeded, seconds since 1970, by job.",
+            ("job",),
+            multiprocess_mode="max",
+            registry=registry,
+        ),
+        "job_failures": Counter(
+            "forewarn_job_failures_total",
+            "Tries of a job that failed.",
+            ("job",),
+            registry=registry,
         ),
         "degraded": Counter(
             "forewarn_degraded_total", "Answers that lacked a part.", ("part",), registry=registry
@@ -111,6 +132,16 @@ def quarantined(records: int = 1) -> None:
 def degraded(part: str) -> None:
     """Count one answer that lacked `part`."""
     _meters()["degraded"].labels(part).inc()
+
+
+def job_done(job: str, at: datetime) -> None:
+    """Note that a job succeeded."""
+    _meters()["job_success"].labels(job).set(at.timestamp())
+
+
+def job_failed(job: str) -> None:
+    """Count one try of a job that failed."""
+    _meters()["job_failures"].labels(job).inc()
 
 
 def exposition() -> Response:

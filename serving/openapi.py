@@ -1,5 +1,6 @@
 """The OpenAPI document: what BentoML's own misdescribes, put right: units, limits, every error."""
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -10,9 +11,15 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 from data.events import AppActivity, Call, FraudReport, Lead, Sms, Transfer
 from data.incidents import Incident
 from serving import contracts, hotspot_contracts, plan_contracts
+from serving.access import RULES, Action, Open
+from serving.cases import routes as case_routes
 from serving.geojson import MEDIA_TYPE as GEOJSON
 from serving.limits import Limits
+from serving.patrols import contracts as patrol_contracts
 from serving.problems import CATALOGUE, MEDIA_TYPE
+from serving.requests.contracts import OutgoingMessage
+from serving.requests.routes import OPERATIONS, Operation
+from serving.rules import contracts as rule_contracts
 
 __all__ = ["document"]
 
@@ -25,7 +32,18 @@ _EVENTS: Mapping[str, type[BaseModel]] = {
     "lead": Lead,
     "report": FraudReport,
 }
-_ASKED: tuple[type[BaseModel], ...] = (*_EVENTS.values(), Incident, plan_contracts.PlanRequest)
+_ASKED: tuple[type[BaseModel], ...] = (
+    *_EVENTS.values(),
+    Incident,
+    plan_contracts.PlanRequest,
+    patrol_contracts.Dose,
+    rule_contracts.RuleBody,
+    rule_contracts.VersionBody,
+    rule_contracts.KeyBody,
+    rule_contracts.EntryBody,
+    *{one.body: None for one in OPERATIONS if one.body},
+    *{one.body: None for one in case_routes.OPERATIONS if one.body},
+)
 _ANSWERS: tuple[type[BaseModel], ...] = (
     contracts.Decision,
     contracts.BatchBody,
@@ -40,6 +58,15 @@ _ANSWERS: tuple[type[BaseModel], ...] = (
     hotspot_contracts.Explanation,
     hotspot_contracts.IncidentReceipt,
     plan_contracts.PatrolPlan,
+    patrol_contracts.PlanDelivered,
+    patrol_contracts.DoseTold,
+    rule_contracts.RuleAnswer,
+    rule_contracts.RuleList,
+    rule_contracts.EntryAnswer,
+    rule_contracts.ListAnswer,
+    *{one.answer: None for one in OPERATIONS},
+    OutgoingMessage,
+    *{one.answer: None for one in case_routes.OPERATIONS},
 )
 _EXAMPLE: Mapping[str, Any] = {
     "kind": "call",
@@ -64,6 +91,14 @@ _PLAN: Mapping[str, Any] = {
     "stations": [{"name": "解放碑派出所", "lon": 106.577, "lat": 29.559, "units": 2}],
     "stop_minutes": 15,
     "quick_response_points": [{"name": "较场口", "lon": 106.571, "lat": 29.554}],
+}
+_DOSE: Mapping[str, Any] = {
+    "key": "unit-2-20260302-0001",
+    "cell": "250:-19:-17",
+    "unit": 2,
+    "arrived_at": "2026-03-02T17:05:00+08:00",
+    "left_at": "2026-03-02T17:19:00+08:00",
+    "done": ["on_foot", "lights"],
 }
 _POST_ERRORS = (
     "malformed-json",
@@ -246,7 +281,7 @@ def _places() -> dict[str, Any]:
     )
     plans = _operation(
         "patrol_plans",
-        "Which cells a shift's units visit, in what order, for how long; nothing is stored",
+        "Which cells a shift's units visit, in what order, for how long; kept if asked to",
         _ok("PatrolPlan"),
         *(name for name in _POST_ERRORS if name != "invalid-event"),
         "no-map",
@@ -258,8 +293,38 @@ def _places() -> dict[str, Any]:
         "/v1/hotspots": {"get": hotspots},
         "/v1/hotspots/{cell}/explanation": {"get": explanation},
         "/v1/patrol-plans": {"post": plans},
+        **_patrols(),
         "/v1/incidents": {"post": _incidents()},
     }
+
+
+def _patrols() -> dict[str, Any]:
+    plan_id = {
+        "name": "plan_id",
+        "in": "path",
+        "required": True,
+        "schema": {"type": "string", "minLength": 1, "maxLength": 64},
+    }
+    plan = _operation(
+        "patrol_plan",
+        "A plan that is carried out, beside what was done at its stops",
+        _ok("PlanDelivered"),
+        "not-found",
+        parameters=[plan_id],
+    )
+    dose = _operation(
+        "patrol_dose",
+        "Record a stop that was made: place, times, what was done; a person has no place in it",
+        _ok("DoseTold", "recorded", 201),
+        *(name for name in _POST_ERRORS if name != "invalid-event"),
+        "invalid-parameter",
+        "not-found",
+        "conflict",
+        parameters=[plan_id],
+        **_body(_ref("Dose"), example=dict(_DOSE)),
+    )
+    path = "/v1/patrol-plans/{plan_id}"
+    return {path: {"get": plan}, f"{path}/doses": {"post": dose}}
 
 
 def _incidents() -> dict[str, Any]:
@@ -274,6 +339,54 @@ def _incidents() -> dict[str, Any]:
         "incident-id-taken",
         **_body(many, example=dict(_INCIDENT)),
     )
+
+
+def _rules() -> dict[str, Any]:
+    errors = (*(name for name in _POST_ERRORS if name != "invalid-event"), "invalid-parameter")
+
+    def named(name: str, **more: Any) -> dict[str, Any]:
+        schema = {"type": "string", "minLength": 1, "maxLength": 64, **more}
+        return {"name": name, "in": "path", "required": True, "schema": schema}
+
+    def deed(name: str, summary: str, answer: str, body: str, *where: Any) -> dict[str, Any]:
+        status = 202 if name == "test_rule" else 200
+        found = _operation(
+            name,
+            summary,
+            _ok(answer, status=status),
+            *errors,
+            *(("not-found",) if where else ()),
+            "conflict",
+            **_body(_ref(body)),
+        )
+        return {"post": {**found, "parameters": list(where)} if where else found}
+
+    a_rule, a_list = named("name"), named("list", enum=["allow", "deny"])
+    rules = {"get": _operation("rules", "Every version of every rule", _ok("RuleList"))}
+    entries = _operation(
+        "list", "Who is on a list", _ok("ListAnswer"), "not-found", parameters=[a_list]
+    )
+    change = ("RuleAnswer", "VersionBody", a_rule)
+    test = "Begin a test of a version against history; GET /v1/rules tells what it found"
+    live = "Let a tested version apply; by another person than its author"
+    new = deed("draft_rule", "Keep a rule as a new version, a draft", "RuleAnswer", "RuleBody")
+    add = deed("add_entry", "Put somebody on a list", "EntryAnswer", "EntryBody", a_list)
+    off = deed(
+        "remove_entry",
+        "Take somebody off a list",
+        "EntryAnswer",
+        "KeyBody",
+        a_list,
+        named("entry_id"),
+    )
+    return {
+        "/v1/rules": {**rules, **new},
+        "/v1/rules/{name}/test": deed("test_rule", test, *change),
+        "/v1/rules/{name}/live": deed("rule_live", live, *change),
+        "/v1/rules/{name}/retire": deed("retire_rule", "Let a version apply no longer", *change),
+        "/v1/lists/{list}": {"get": entries, **add},
+        "/v1/lists/{list}/{entry_id}/remove": off,
+    }
 
 
 def _reading() -> dict[str, Any]:
@@ -304,6 +417,110 @@ def _reading() -> dict[str, Any]:
     }
 
 
+def _requests() -> dict[str, Any]:
+    paths: dict[str, Any] = {}
+    for one in OPERATIONS:
+        paths.setdefault(one.path, {})[one.method.lower()] = _of_request(one)
+    return paths
+
+
+def _of_request(one: Operation) -> dict[str, Any]:
+    schema = {"type": "string", "minLength": 1, "maxLength": 64}
+    parts = re.findall(r"{(\w+)}", one.path)
+    where = [{"name": name, "in": "path", "required": True, "schema": schema} for name in parts]
+    errors = ["conflict", "not-found"] if one.body else ["not-found"] if parts else []
+    if one.body:
+        errors += [name for name in _POST_ERRORS if name != "invalid-event"]
+    if one.body or one.query:
+        errors.append("invalid-parameter")
+    asked = [*where, *(_query(one.query) if one.query else ())]
+    more = {
+        **({"parameters": asked} if asked else {}),
+        **(_body(_ref(one.body.__name__)) if one.body else {}),
+    }
+    return _operation(one.name, one.summary, _ok(one.answer.__name__), *errors, **more)
+
+
+def _cases() -> dict[str, Any]:
+    paths: dict[str, Any] = {}
+    for one in case_routes.OPERATIONS:
+        paths.setdefault(one.path, {})[one.method.lower()] = _of_case(one)
+    return paths
+
+
+def _of_case(one: case_routes.Operation) -> dict[str, Any]:
+    case_id = {
+        "name": "case_id",
+        "in": "path",
+        "required": True,
+        "description": "of a case that the asker sees",
+        "schema": {"type": "string", "minLength": 1, "maxLength": 64},
+    }
+    parameters = [case_id] if "{case_id}" in one.path else []
+    errors = ["invalid-parameter", *(["not-found"] if parameters else [])]
+    answers = _ok(one.answer.__name__, status=one.status)
+    if one.body is not None:
+        errors += ["conflict", *(name for name in _POST_ERRORS if name != "invalid-event")]
+        more = {"parameters": parameters, **_body(_ref(one.body.__name__))}
+        return _operation(one.name, one.summary, answers, *errors, **more)
+    answers["200"]["headers"] = {"ETag": {"schema": {"type": "string"}}}
+    answers["304"] = {"description": "the ETag in If-None-Match still holds"}
+    parameters += _query(one.query) if one.query else []
+    return _operation(one.name, one.summary, answers, *errors, parameters=parameters)
+
+
+def _webhooks() -> dict[str, Any]:
+    """What receivers are sent: named in FOREWARN_RECEIVERS, they verify it and answer 2xx."""
+    headers = {
+        "webhook-id": "the same at every try: do one id once",
+        "webhook-timestamp": "of this try, seconds since 1970",
+        "webhook-signature": "v1 or v1a of id, timestamp and body, as Standard Webhooks 1.0.0",
+        "idempotency-key": "the webhook-id",
+    }
+    told = {
+        "summary": "A request that a person signed, or its undo, which holds whatever comes after",
+        "parameters": [
+            {
+                "name": name,
+                "in": "header",
+                "required": True,
+                "description": text,
+                "schema": {"type": "string"},
+            }
+            for name, text in headers.items()
+        ],
+        **_body(_ref("OutgoingMessage")),
+        "responses": {"2XX": {"description": "taken; anything else is sent again, 410 is not"}},
+    }
+    return {"request": {"post": told}}
+
+
+def _guarded(paths: Mapping[str, Any]) -> dict[str, Any]:
+    """The paths with who may ask and what others are told, as the gate's table says it."""
+    rules = {(method, re.sub(r":\w+}", "}", path)): rule for (method, path), rule in RULES.items()}
+    return {
+        path: {
+            method: {**operation, **_access(operation, rules[method.upper(), path])}
+            for method, operation in operations.items()
+        }
+        for path, operations in paths.items()
+    }
+
+
+def _access(operation: Mapping[str, Any], rule: Action | Open) -> dict[str, Any]:
+    if rule is Open.PUBLIC:
+        return {"security": []}
+    need = f"Needs the right `{rule.value}`." if isinstance(rule, Action) else ""
+    told = " ".join(part for part in (operation.get("description", ""), need) if part)
+    refusals = ("not-signed-in", "forbidden", "wrong-csrf-token", "password-to-change")
+    responses = {**operation["responses"], **_errors(*refusals)}
+    return {
+        "description": told,
+        "security": [{"key": []}, {"session": []}],
+        "responses": {status: responses[status] for status in sorted(responses)},
+    }
+
+
 def _schemas() -> dict[str, Any]:
     taken: list[tuple[type[BaseModel], JsonSchemaMode]] = [
         (model, "validation") for model in _ASKED
@@ -322,8 +539,8 @@ def document() -> dict[str, Any]:
 
     Examples
     --------
-    >>> sorted(document()["paths"])[:3]
-    ['/metrics', '/v1/decisions/{event_id}', '/v1/events']
+    >>> {"/metrics", "/v1/events", "/v1/cases/{case_id}"} <= set(document()["paths"])
+    True
     """
     limits = Limits()
     return {
@@ -340,6 +557,26 @@ def document() -> dict[str, Any]:
             ),
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        "paths": {**_scoring(), **_intake(), **_places(), **_reading()},
-        "components": {"schemas": _schemas()},
+        "paths": _guarded(
+            {**_scoring(), **_intake(), **_places(), **_rules(), **_requests(), **_reading()}
+            | _cases()
+        ),
+        "webhooks": _webhooks(),
+        "components": {
+            "schemas": _schemas(),
+            "securitySchemes": {
+                "key": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "an API key of a system, made with forewarn keys add",
+                },
+                "session": {
+                    "type": "apiKey",
+                    "in": "cookie",
+                    "name": "forewarn",
+                    "description": "of a person who signed in at /console; what changes anything "
+                    "brings the page's X-CSRF-Token as well",
+                },
+            },
+        },
     }

@@ -18,7 +18,7 @@ from serving.hotspot_contracts import (
     ShiftTimes,
 )
 
-__all__ = ["MAX_UNITS", "PatrolPlan", "PlanRequest", "Visits"]
+__all__ = ["MAX_UNITS", "CellName", "PatrolPlan", "PlanRequest", "Visits"]
 
 MAX_UNITS = 40  # some 8 s of search; a bigger city plans a district at a time
 Label = Annotated[
@@ -89,6 +89,9 @@ class PlanRequest(Asked):
     )
     quick_response_points: tuple[PointGiven, ...] = Field(
         (), max_length=200, description="what they reach within 1, 3 and 5 minutes is told as well"
+    )
+    keep: bool = Field(
+        False, description="carry it out: it is kept, has a `plan_id`, and its dose is recorded"
     )
 
     @model_validator(mode="after")
@@ -200,6 +203,7 @@ class ExposureTold(Answer):
 class PatrolPlan(Answer):
     """Which cells, in what order, how long; and what was left out. Places only."""
 
+    plan_id: str | None = Field(None, description="null: it was made and not kept")
     date: Date
     shift: ShiftTimes
     category: str | None = Field(description="null: all together")

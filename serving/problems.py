@@ -43,6 +43,14 @@ class Kind:
 _KINDS = (
     Kind("malformed-json", 400, "The body is not JSON", "send one JSON document in UTF-8"),
     Kind("bad-request", 400, "The request cannot be read", "see /v1/openapi.json"),
+    # of access: none tells whether an account exists, nor which of several things was wrong
+    Kind("not-signed-in", 401, "Nobody is signed in", "sign in, or send Authorization: Bearer KEY"),
+    Kind("wrong-credentials", 401, "Not let in", "check name and password; an administrator helps"),
+    Kind("forbidden", 403, "Not yours to do", "ask somebody whose role or district it is"),
+    Kind(
+        "password-to-change", 403, "The password was given out", "choose one of your own to go on"
+    ),
+    Kind("wrong-csrf-token", 403, "The page is not from this session", "load the page again"),
     Kind("not-found", 404, "There is nothing here", "see /v1/openapi.json for the paths"),
     Kind(
         "no-map",
@@ -71,7 +79,9 @@ _KINDS = (
     Kind(
         "map-too-large", 422, "The map has too many cells for one answer", "ask for less coverage"
     ),
+    Kind("weak-password", 422, "The password is too easy to guess", "take four random words"),
     Kind("no-plan", 422, "No unit could carry out such a plan", "mend what the detail names"),
+    Kind("too-many-tries", 429, "Too many wrong tries", "try again after Retry-After seconds"),
     Kind("internal", 500, "An error of ours", "nothing you sent was acknowledged: send it again"),
     Kind("busy", 503, "Too many requests at once", "send it again after Retry-After seconds"),
     Kind("unavailable", 503, "A store is away", "send it again after Retry-After seconds"),
@@ -82,6 +92,8 @@ CATALOGUE: Mapping[str, Kind] = {kind.name: kind for kind in _KINDS}
 
 _BY_STATUS = {
     400: "bad-request",
+    401: "not-signed-in",
+    403: "forbidden",
     404: "not-found",
     405: "method-not-allowed",
     408: "request-timeout",

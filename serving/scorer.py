@@ -9,6 +9,8 @@ import logging
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,11 +19,15 @@ from sqlalchemy.exc import SQLAlchemyError
 from data.database import event_row
 from data.events import Event
 from data.intake import is_late
+from models.rules import RuleSet
 from serving import contracts, metrics
 from serving.decisions import Entry, Ledger, Told, decision_row, vector_of
 from serving.door import Door, Passed, Refused
 from serving.judge import Judge, Seen
 from serving.problems import Problem
+from serving.recomputed import recomputed
+from serving.rules.book import Book
+from serving.rules.standing import Standing
 from serving.state import State, StateAway
 
 __all__ = ["LOG", "STATE", "Scorer", "log_at_hand"]
@@ -37,6 +43,16 @@ LOG = "decision_log"
 
 Judges = Callable[[str], Judge | None]
 Outcome = contracts.Decision | Problem
+
+
+@dataclass(frozen=True, eq=False)
+class _Judged:
+    """Events, how the state saw them, what was decided, and the rules that stood."""
+
+    events: Sequence[Event]
+    seen: Sequence[Seen]
+    decisions: Sequence[contracts.Decision]
+    standing: Standing | None
 
 
 class Scorer:
@@ -55,18 +71,27 @@ class Scorer:
     judges : callable
         The judge of a version, or None where its bundle is gone: to score again what an earlier
         model scored.
+    book : Book
+        The live rules beside the model.
     """
 
     def __init__(
-        self, door: Door, state: State, ledger: Ledger, judge: Judge, judges: Judges
+        self,
+        door: Door,
+        state: State,
+        ledger: Ledger,
+        judge: Judge,
+        judges: Judges,
+        book: Book,
     ) -> None:
         self.door, self.state, self.ledger, self.judge = door, state, ledger, judge
-        self._judges = judges
+        self._judges, self.book = judges, book
         self._keeper: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Start the writer, and the keeper who scores what had to wait."""
         await self.ledger.open()
+        await self.book.open()
         self.state.rise(await self.ledger.last_seq())
         self._keeper = asyncio.create_task(self._keep())
 
@@ -76,6 +101,7 @@ class Scorer:
             self._keeper.cancel()
             await asyncio.gather(self._keeper, return_exceptions=True)
         await self.ledger.close()
+        await self.book.close()
         await self.state.close()
 
     async def score_event(self, record: Mapping[str, Any], *, explain: bool) -> contracts.Decision:
@@ -136,14 +162,23 @@ class Scorer:
                 row = await self.ledger.record_of(event_id)
         if row is None:
             raise Problem("not-found", "no decision with this event_id")
-        judge = await asyncio.to_thread(self._judges, row["model_version"])
+        judge = await self.judge_of(row["model_version"])
         return contracts.DecisionRecord(
             decision=contracts.Decision.model_validate(row["answer"]),
             event=row["payload"],
             vector=_named_values(row, judge),
             thresholds=row["thresholds"],
-            recomputed=_recomputed(row, judge),
+            recomputed=recomputed(row, judge, await self._past(row)),
         )
+
+    async def _past(self, row: Mapping[str, Any]) -> RuleSet | None:
+        """The rules that applied to a decision; None if they cannot be read any more."""
+        with log_at_hand():
+            return await self.book.past(row["rules"]["applied"]) if row["rules"] else RuleSet(())
+
+    async def judge_of(self, version: str) -> Judge | None:
+        """The judge of a version, or None where its bundle is gone."""
+        return await asyncio.to_thread(self._judges, version)
 
     def model(self) -> contracts.Model:
         """The model in service."""
@@ -219,13 +254,10 @@ class Scorer:
             seen = await self.state.observe(events)
         except StateAway as error:
             return await self._postpone(events, error, scored=True)
-        decisions = await self._judged(seen, explain=explain)
-        await self.ledger.write(
-            [
-                Entry(_logged(event, one), decision_row(event, one, decision, self.judge))
-                for event, one, decision in zip(events, seen, decisions, strict=True)
-            ]
-        )
+        judged = await self._judged(events, seen, explain=explain)
+        entries = [self._entry(judged, place) for place in range(len(events))]
+        await self.ledger.write(self._with_numbers(entries, fresh))
+        decisions = judged.decisions
         self.state.recorded(event.event_id for event in events)
         _count(decisions)
         made: dict[str, Outcome] = {decision.event_id: decision for decision in decisions}
@@ -243,11 +275,22 @@ class Scorer:
             if isinstance(each, Refused)
         }
 
-    async def _judged(self, seen: Sequence[Seen], *, explain: bool) -> list[contracts.Decision]:
+    async def _judged(
+        self, events: Sequence[Event], seen: Sequence[Seen], *, explain: bool
+    ) -> "_Judged":
         """One event is judged here and now; many, in a thread, so that others are not kept."""
-        if len(seen) == 1:
-            return self.judge.decide(seen, explain=explain)
-        return await asyncio.to_thread(self.judge.decide, seen, explain=explain)
+        standing = self.book.standing(events)
+        judge = partial(self.judge.decide, seen, explain=explain, standing=standing)
+        decisions = judge() if len(seen) == 1 else await asyncio.to_thread(judge)
+        return _Judged(events, seen, decisions, standing)
+
+    def _entry(self, judged: "_Judged", place: int, *, scored: bool = True) -> Entry:
+        event, seen, standing = judged.events[place], judged.seen[place], judged.standing
+        if not scored:
+            return Entry(_logged(event, seen))
+        rules = None if standing is None else standing.row(place)
+        row = decision_row(event, seen, judged.decisions[place], self.judge, rules)
+        return Entry(_logged(event, seen), row, standing.entries[place] if standing else ())
 
     async def _postpone(
         self, events: Sequence[Event], why: StateAway, *, scored: bool
@@ -264,7 +307,8 @@ class Scorer:
 
     async def _remember(self, passed: Sequence[Passed]) -> bool:
         """Show events to feature state and record them; True when they must wait."""
-        fresh = [one.event for one in _first(passed)]
+        once = _first(passed)
+        fresh = [one.event for one in once]
         with log_at_hand():
             try:
                 seen = await self.state.observe(fresh, scored=False)
@@ -272,9 +316,16 @@ class Scorer:
                 await self._postpone(fresh, error, scored=False)
                 return True
             rows = [Entry(_logged(event, one)) for event, one in zip(fresh, seen, strict=True)]
-            await self.ledger.write(rows)
+            await self.ledger.write(self._with_numbers(rows, once))
         self.state.recorded(event.event_id for event in fresh)
         return False
+
+    def _with_numbers(self, entries: Sequence[Entry], passed: Sequence[Passed]) -> list[Entry]:
+        """Alerts and leads take their citizen's sealed number along."""
+        return [
+            replace(entry, number=self.door.number(one)) if entry.concerns else entry
+            for entry, one in zip(entries, passed, strict=True)
+        ]
 
     # --- the keeper
 
@@ -309,15 +360,13 @@ class Scorer:
         recorded = _recorded_ones(known)
         fresh = {each[0].event_id: each for each in waiting if each[0].event_id not in recorded}
         seen = await self.state.observe([event for event, _ in fresh.values()])
-        decisions = await self._judged(seen, explain=False)
-        entries = [
-            Entry(
-                _logged(event, one),
-                decision_row(event, one, decision, self.judge) if scored else None,
-            )
-            for (event, scored), one, decision in zip(fresh.values(), seen, decisions, strict=True)
-        ]
-        await self.ledger.write(entries)
+        judged = await self._judged([event for event, _ in fresh.values()], seen, explain=False)
+        await self.ledger.write(
+            [
+                self._entry(judged, place, scored=scored)
+                for place, (_, scored) in enumerate(fresh.values())
+            ]
+        )
         self.state.recorded(event.event_id for event, _ in waiting)
 
 
@@ -390,12 +439,3 @@ def _named_values(
         contracts.FeatureValue(name=name, value=None if np.isnan(value) else value, unit=unit)
         for name, unit, value in zip(names, units, values.tolist(), strict=True)
     )
-
-
-def _recomputed(row: Mapping[str, Any], judge: Judge | None) -> contracts.Recomputed:
-    if judge is None:
-        version = row["model_version"]
-        return contracts.Recomputed(possible=False, why_not=f"bundle {version} is not here")
-    ((raw, score),) = judge.scores(vector_of(row["vector"])[np.newaxis])
-    equal = (raw, score) == (row["raw_score"], row["score"])
-    return contracts.Recomputed(possible=True, raw_score=raw, score=score, equal=equal)

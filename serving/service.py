@@ -19,7 +19,9 @@ import_without("lightgbm", ("pandas", "sklearn", "dask", "matplotlib", "graphviz
 # ruff: noqa: E402 - what follows imports lightgbm
 from data.settings import Settings, SettingsError
 from serving import scrub
+from serving.access import Credentials, Gate
 from serving.app import create, score_batch, score_one
+from serving.console import Assets, Pages, Refusals
 from serving.contracts import Batch, BatchAnswer, Decision, EventBody
 from serving.limits import Border, Limits
 from serving.opening import opened
@@ -40,7 +42,13 @@ def _workers(environ: Mapping[str, str]) -> int:
 
 
 _LIMITS = Limits()
-_APP = create()
+_PAGES = Pages.of(Assets.of())
+_APP = create(_PAGES)
+
+
+def _credentials() -> Credentials:
+    credentials: Credentials = _APP.state.credentials
+    return credentials
 
 
 @bentoml.service(
@@ -96,4 +104,8 @@ class Forewarn:
         return await score_batch(self.scorer, body)
 
 
+# the border stands outside: what the gate hears of has come whole, and in time
 Forewarn.add_asgi_middleware(Border, limits=_LIMITS)  # type: ignore[attr-defined]
+Forewarn.add_asgi_middleware(  # type: ignore[attr-defined]
+    Gate, credentials=_credentials, refused=Refusals(_PAGES)
+)

@@ -12,10 +12,11 @@ import httpx
 import numpy as np
 import pytest
 
+from data.database import connect
 from data.settings import Settings
 from features.fraud import FRAUD_FEATURES
 from models.bundle import Parts
-from models.card import Card
+from models.card import Card, Metric
 from models.fraud import FraudModel, fraud_recipe
 from models.norms import Norms
 from models.policy import Policy
@@ -23,6 +24,7 @@ from models.scam_type import ScamTypeModel
 from models.signing import Signer
 from models.stage import StageModel
 from models.trees import Rows
+from serving.access import MAY, Action, Actor, Desk, Role
 from serving.server import Place, Running, running
 
 ROWS = 1_200
@@ -55,9 +57,29 @@ def _parts() -> Parts:
     few = replace(StageModel.recipe(**small), rounds=1)
     stage = StageModel.fit(Rows(X, codes % 3), names, few)
     policy = Policy.fit(fraud.score(X), np.arange(ROWS) // 300, np.arange(ROWS))
-    card = Card("Test", "Warn in a test.", "2026-01-01T00:00:00+00:00")
+    card = Card("Test", "Warn in a test.", "2026-01-01T00:00:00+00:00", **_figures())
     norms = Norms.fit(X[y == 0], kind[y == 0], names)
     return Parts(fraud, types, stage, policy, norms, FRAUD_FEATURES, card)
+
+
+def _figures() -> dict[str, Any]:
+    """What a card tells beside its words, as training leaves it."""
+    given = (0.001, 0.004, 0.02, 0.08, 0.3)
+    calibration = [
+        {"predicted": p, "observed": 1.1 * p, "low": 0.7 * p, "high": 1.6 * p, "events": 2_000.0}
+        for p in given
+    ]
+    capacity = [
+        {"alerts": n, "recall": n / (n + 30), "precision": 9 / (n + 9), "preventable": n / (n + 60)}
+        for n in (1, 5, 20, 100, 200)
+    ]
+    edges = [0.0, 1e-4, 3e-4, 1e-3, 3e-3, 0.01, 0.03, 0.1, 0.3, 1.0]
+    scores = {"edges": edges, "shares": [0.6, 0.2, 0.1, 0.05, 0.02, 0.01, 0.01, 0.005, 0.005]}
+    return {
+        "metrics": (Metric("recall_at_capacity", 0.61, 0.5, 0.7), Metric("auc", 0.93, 0.9, 0.95)),
+        "baselines": (Metric("rule.recall_at_capacity", 0.2, 0.1, 0.3), Metric("rule.auc", 0.6)),
+        "curves": {"calibration": calibration, "capacity": capacity, "scores": scores},
+    }
 
 
 @pytest.fixture(scope="session")
@@ -139,7 +161,29 @@ def service(
 
 
 @pytest.fixture(scope="session")
-def api(service: Running) -> Iterator[httpx.Client]:
-    """A client of it."""
-    with httpx.Client(base_url=service.url, timeout=30) as client:
+def key_of() -> Callable[..., str]:
+    """Gives out an API key of a service, by default with all that a system may have."""
+
+    def give(service: Running, *scopes: Action) -> str:
+        engine = connect(service.settings.database_url or "")
+        desk = Desk(engine, Actor("tests", Role.ADMINISTRATOR), lambda: datetime.now(UTC))
+        try:
+            return desk.new_key("tests", scopes or MAY[Role.SYSTEM])[1]
+        finally:
+            engine.dispose()
+
+    return give
+
+
+@pytest.fixture(scope="session")
+def key(service: Running, key_of: Callable[..., str]) -> str:
+    """A key with all that a system may have."""
+    return key_of(service)
+
+
+@pytest.fixture(scope="session")
+def api(service: Running, key: str) -> Iterator[httpx.Client]:
+    """A client of it, with its key."""
+    headers = {"Authorization": f"Bearer {key}"}
+    with httpx.Client(base_url=service.url, timeout=30, headers=headers) as client:
         yield client

@@ -9,7 +9,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -20,10 +20,12 @@ from serving.access.roles import Actor
 from serving.access.sessions import SessionLimits, read_session, token_in
 from serving.problems import Problem
 
-__all__ = ["Credentials", "Presented"]
+__all__ = ["RENEWAL", "Credentials", "Presented"]
 
 REMEMBERED = timedelta(seconds=5)
 MOST = 1_024  # keys remembered: a flood of wrong ones drives out the oldest
+RENEWAL = b"x-renewal"
+"""Header of what a page asks for by itself."""
 _BEARER = "bearer "
 
 
@@ -72,8 +74,10 @@ class Credentials:
     ) -> None:
         self._engine = engine
         self._clock = clock
-        self._https = https
-        self._limits = limits or SessionLimits()
+        self.https = https
+        self.limits = limits or SessionLimits()
+        # looked at by nobody: not written down as activity, so that the idle time runs on
+        self.quiet = replace(self.limits, noted=self.limits.whole)
         self._keys: OrderedDict[bytes, _Remembered] = OrderedDict()
         self._asked: dict[bytes, asyncio.Task[_Remembered]] = {}
 
@@ -92,11 +96,12 @@ class Credentials:
             is_key = scheme.decode("latin-1").lower() == _BEARER
             actor = await self._of_key(text.decode("latin-1").strip(), at) if is_key else None
             return None if actor is None else Presented(actor)
-        token = token_in(headers.get(b"cookie", b"").decode("latin-1"), https=self._https)
+        token = token_in(headers.get(b"cookie", b"").decode("latin-1"), https=self.https)
         if not token:
             return None
         async with self._asking() as connection:
-            actor = await connection.run_sync(read_session, token, at, self._limits)
+            limits = self.quiet if headers.get(RENEWAL) else self.limits
+            actor = await connection.run_sync(read_session, token, at, limits)
         return None if actor is None else Presented(actor, token)
 
     async def _of_key(self, text: str, at: datetime) -> Actor | None:

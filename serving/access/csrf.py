@@ -11,16 +11,19 @@ OWASP, Cross-Site Request Forgery Prevention Cheat Sheet (signed double-submit, 
 import hashlib
 import hmac
 from collections.abc import Mapping
-from urllib.parse import parse_qs
 
-from serving.access.refusals import Refusal
+from starlette.formparsers import MultiPartException
+from starlette.requests import Request
+
 from serving.limits import Message, Receive
+from serving.problems import Problem
 
 __all__ = ["CSRF_FIELD", "CSRF_HEADER", "csrf_token", "demand_own_page"]
 
 CSRF_HEADER = "X-CSRF-Token"
 CSRF_FIELD = "csrf_token"
-_FORM = b"application/x-www-form-urlencoded"
+_FORMS = frozenset({b"application/x-www-form-urlencoded", b"multipart/form-data"})
+_MOST_FIELDS = 1_000  # of a form: a bulk action names each of its cases
 _PURPOSE = b"forewarn csrf 1"
 
 
@@ -44,11 +47,11 @@ async def demand_own_page(token: str, headers: Mapping[bytes, bytes], receive: R
         ``wrong-csrf-token``.
     """
     sent = headers.get(CSRF_HEADER.lower().encode())
-    if sent is None and headers.get(b"content-type", b"").split(b";")[0].strip() == _FORM:
+    if sent is None and headers.get(b"content-type", b"").split(b";")[0].strip() in _FORMS:
         message = await receive()
-        sent, receive = _field(message), _replay(message, receive)
+        sent, receive = await _field(headers, message), _replay(message, receive)
     if not hmac.compare_digest(csrf_token(token).encode(), sent or b""):
-        raise Refusal(
+        raise Problem(
             "wrong-csrf-token",
             f"expected the session's token in {CSRF_HEADER} or the field {CSRF_FIELD}, found none "
             "or another's",
@@ -56,12 +59,21 @@ async def demand_own_page(token: str, headers: Mapping[bytes, bytes], receive: R
     return receive
 
 
-def _field(message: Message) -> bytes | None:
+async def _field(headers: Mapping[bytes, bytes], message: Message) -> bytes | None:
     """The token in a form. The border hands a body on whole: one in parts did not come by it."""
     if message.get("more_body", False):
         return None
-    body: bytes = message.get("body", b"")
-    return parse_qs(body.decode("latin-1")).get(CSRF_FIELD, [""])[0].encode()
+
+    async def whole() -> Message:
+        return message
+
+    request = Request({"type": "http", "headers": list(headers.items())}, whole)
+    try:
+        async with request.form(max_files=4, max_fields=_MOST_FIELDS) as form:
+            found = form.get(CSRF_FIELD)
+    except MultiPartException:
+        return None
+    return found.encode() if isinstance(found, str) else None
 
 
 def _replay(message: Message, receive: Receive) -> Receive:

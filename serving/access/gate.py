@@ -5,16 +5,16 @@ until it has one.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 
+from starlette.responses import Response
 from starlette.routing import compile_path
 
 from serving.access.credentials import Credentials
 from serving.access.csrf import demand_own_page
-from serving.access.refusals import Refusal
 from serving.access.roles import Action, Actor, demand
 from serving.limits import App, Receive, Scope, Send
 from serving.problems import Problem, answer
@@ -33,6 +33,7 @@ class Open(StrEnum):
 
 
 Rule = Action | Open
+Refused = Callable[[Scope, Problem], Response]
 
 RULES: Mapping[tuple[str, str], Rule] = {
     ("POST", "/v1/fraud/score"): Action.SCORE,
@@ -44,21 +45,101 @@ RULES: Mapping[tuple[str, str], Rule] = {
     ("GET", "/v1/hotspots"): Action.READ_MAP,
     ("GET", "/v1/hotspots/{cell}/explanation"): Action.READ_MAP,
     ("POST", "/v1/patrol-plans"): Action.PLAN_PATROL,
+    ("GET", "/v1/patrol-plans/{plan_id}"): Action.READ_MAP,
+    ("POST", "/v1/patrol-plans/{plan_id}/doses"): Action.RECORD_DOSE,
+    ("GET", "/v1/cases"): Action.READ_CASE,
+    ("POST", "/v1/cases/next"): Action.WORK_CASE,
+    ("POST", "/v1/cases/bulk"): Action.WORK_CASE,  # to assign, what it does asks for more
+    ("GET", "/v1/cases/{case_id}"): Action.READ_CASE,
+    ("POST", "/v1/cases/{case_id}/lock"): Action.WORK_CASE,
+    ("POST", "/v1/cases/{case_id}/unlock"): Action.WORK_CASE,
+    ("POST", "/v1/cases/{case_id}/attempts"): Action.WORK_CASE,
+    ("POST", "/v1/cases/{case_id}/outcomes"): Action.WORK_CASE,
+    ("POST", "/v1/cases/{case_id}/reversals"): Action.WORK_CASE,
+    ("POST", "/v1/cases/{case_id}/snooze"): Action.WORK_CASE,
+    ("POST", "/v1/cases/{case_id}/notes"): Action.WORK_CASE,
+    ("POST", "/v1/cases/{case_id}/assignment"): Action.ASSIGN_CASE,
+    ("POST", "/v1/attempts"): Action.TAKE_IN,
     ("GET", "/v1/model"): Action.READ_MODEL,
+    ("GET", "/v1/rules"): Action.MANAGE_RULES,
+    ("POST", "/v1/rules"): Action.MANAGE_RULES,
+    ("POST", "/v1/rules/{name}/test"): Action.MANAGE_RULES,
+    ("POST", "/v1/rules/{name}/live"): Action.MANAGE_RULES,
+    ("POST", "/v1/rules/{name}/retire"): Action.MANAGE_RULES,
+    ("GET", "/v1/lists/{list}"): Action.MANAGE_RULES,
+    ("POST", "/v1/lists/{list}"): Action.MANAGE_RULES,
+    ("POST", "/v1/lists/{list}/{entry_id}/remove"): Action.MANAGE_RULES,
+    ("GET", "/v1/cases/{case_id}/requests"): Action.READ_CASE,
+    ("POST", "/v1/cases/{case_id}/requests"): Action.REQUEST_MEASURE,
+    ("GET", "/v1/requests"): Action.READ_CASE,
+    ("POST", "/v1/requests/{request_id}/sign"): Action.SIGN_MEASURE,
+    ("POST", "/v1/requests/{request_id}/decline"): Action.SIGN_MEASURE,
+    ("POST", "/v1/requests/{request_id}/withdraw"): Action.REQUEST_MEASURE,
+    ("POST", "/v1/requests/{request_id}/undo"): Action.SIGN_MEASURE,
+    ("POST", "/v1/requests/{request_id}/answer"): Action.ANSWER_MEASURE,
+    ("POST", "/v1/requests/{request_id}/told"): Action.REQUEST_MEASURE,
+    ("POST", "/v1/requests/{request_id}/resend"): Action.REQUEST_MEASURE,
+    ("GET", "/v1/appeals"): Action.READ_CASE,
+    ("POST", "/v1/appeals"): Action.FILE_APPEAL,
+    ("POST", "/v1/appeals/{appeal_id}/decide"): Action.DECIDE_APPEAL,
+    ("GET", "/v1/false-alarms"): Action.READ_OVERVIEW,
     ("GET", "/v1/health"): Open.PUBLIC,
     ("GET", "/v1/ready"): Open.PUBLIC,
     ("GET", "/metrics"): Action.READ_METRICS,
     ("GET", "/v1/openapi.json"): Open.PUBLIC,
     ("GET", "/docs.json"): Open.PUBLIC,
-    ("GET", "/console"): Open.PUBLIC,
-    ("GET", "/console/"): Open.PUBLIC,
+    ("GET", "/console"): Open.SIGNED_IN,
+    ("GET", "/console/"): Open.SIGNED_IN,
+    ("GET", "/console/sign-in"): Open.PUBLIC,
+    ("POST", "/console/sign-in"): Open.PUBLIC,
+    ("POST", "/console/sign-out"): Open.SIGNED_IN,
+    ("GET", "/console/password"): Open.SIGNED_IN,
+    ("POST", "/console/password"): Open.SIGNED_IN,
     ("GET", "/console/static/{version}/{name:path}"): Open.PUBLIC,
     ("POST", "/console/language"): Open.PUBLIC,
+    ("GET", "/console/guide"): Open.SIGNED_IN,
     ("GET", "/console/map"): Action.READ_MAP,
     ("GET", "/console/map/cells"): Action.READ_MAP,
     ("GET", "/console/map/city"): Action.READ_MAP,
     ("GET", "/console/map/plan"): Action.READ_MAP,  # back to the map
     ("POST", "/console/map/plan"): Action.PLAN_PATROL,
+    ("GET", "/console/rules"): Action.MANAGE_RULES,
+    ("POST", "/console/rules"): Action.MANAGE_RULES,
+    ("POST", "/console/plans"): Action.PLAN_PATROL,
+    ("GET", "/console/plans/{plan_id}"): Action.READ_MAP,
+    ("POST", "/console/plans/{plan_id}/doses"): Action.RECORD_DOSE,
+    ("GET", "/console/overview"): Action.READ_OVERVIEW,
+    ("POST", "/console/requests/{request_id}/sign"): Action.SIGN_MEASURE,
+    ("POST", "/console/requests/{request_id}/decline"): Action.SIGN_MEASURE,
+    ("POST", "/console/requests/{request_id}/resend"): Action.REQUEST_MEASURE,
+    ("POST", "/console/appeals/{appeal_id}/decide"): Action.DECIDE_APPEAL,
+    ("GET", "/console/model"): Action.READ_MODEL,
+    ("GET", "/console/audit"): Action.READ_AUDIT,
+    ("GET", "/console/audit.csv"): Action.READ_AUDIT,
+    ("POST", "/console/audit/verify"): Action.READ_AUDIT,
+    ("GET", "/console/work"): Action.READ_CASE,
+    ("GET", "/console/work/live"): Action.READ_CASE,
+    ("POST", "/console/work/next"): Action.WORK_CASE,
+    ("POST", "/console/work/snooze"): Action.WORK_CASE,
+    ("POST", "/console/work/reassign"): Action.ASSIGN_CASE,
+    ("GET", "/console/cases/{case_id}"): Action.READ_CASE,
+    ("GET", "/console/cases/{case_id}/evidence/{event_id:path}"): Action.READ_CASE,
+    ("POST", "/console/cases/{case_id}/attempt"): Action.WORK_CASE,
+    ("POST", "/console/cases/{case_id}/outcome"): Action.WORK_CASE,
+    ("POST", "/console/cases/{case_id}/reverse"): Action.WORK_CASE,
+    ("POST", "/console/cases/{case_id}/note"): Action.WORK_CASE,
+    ("POST", "/console/cases/{case_id}/snooze"): Action.WORK_CASE,
+    ("POST", "/console/cases/{case_id}/take"): Action.WORK_CASE,
+    ("POST", "/console/cases/{case_id}/release"): Action.WORK_CASE,
+    ("POST", "/console/cases/{case_id}/reassign"): Action.ASSIGN_CASE,
+    ("POST", "/console/cases/{case_id}/reveal"): Action.REVEAL_PSEUDONYM,
+    ("POST", "/console/cases/{case_id}/measures/draft"): Action.REQUEST_MEASURE,
+    ("POST", "/console/cases/{case_id}/measures/sign"): Action.SIGN_MEASURE,
+    ("POST", "/console/cases/{case_id}/measures/decline"): Action.SIGN_MEASURE,
+    ("POST", "/console/cases/{case_id}/measures/withdraw"): Action.REQUEST_MEASURE,
+    ("POST", "/console/cases/{case_id}/measures/undo"): Action.SIGN_MEASURE,
+    ("POST", "/console/cases/{case_id}/measures/answer"): Action.REQUEST_MEASURE,
+    ("POST", "/console/cases/{case_id}/measures/appeal"): Action.FILE_APPEAL,
     # BentoML's own
     ("GET", "/livez"): Open.PUBLIC,
     ("GET", "/readyz"): Open.PUBLIC,
@@ -125,20 +206,25 @@ class Gate:
     Parameters
     ----------
     app : App
-    credentials : Credentials
+    credentials : callable
+        Gives the `Credentials`; asked with each request, for they come when the stores do.
     rules : mapping, optional
         `RULES` by default.
+    refused : callable, optional
+        What a request that is not let through gets; by default the problem as it is.
     """
 
     def __init__(
         self,
         app: App,
-        credentials: Credentials,
+        credentials: Callable[[], Credentials],
         rules: Mapping[tuple[str, str], Rule] = RULES,
+        refused: Refused | None = None,
     ) -> None:
         self.app = app
         self._credentials = credentials
         self._rules = Rules(rules)
+        self._refused = refused or _plainly
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -148,7 +234,7 @@ class Gate:
             try:
                 scope, receive = await self._let_through(scope, receive)
             except Problem as problem:
-                await answer(problem)(scope, receive, send)
+                await self._refused(scope, problem)(scope, receive, send)
                 return
         await self.app(scope, receive, send)
 
@@ -157,15 +243,19 @@ class Gate:
         if rule is Open.PUBLIC:
             return scope, receive
         headers = dict(scope["headers"])
-        presented = await self._credentials.presented(headers)
+        presented = await self._credentials().presented(headers)
         if presented is None:
-            raise Refusal("not-signed-in", headers={"WWW-Authenticate": "Bearer"})
+            raise Problem("not-signed-in", headers={"WWW-Authenticate": "Bearer"})
         if isinstance(rule, Action):
             demand(presented.actor, rule)
         if presented.token is not None and scope["method"] not in _SAFE:
             receive = await demand_own_page(presented.token, headers, receive)
         state = {**scope.get("state", {}), "actor": presented.actor, "token": presented.token}
         return {**scope, "state": state}, receive
+
+
+def _plainly(_: Scope, problem: Problem) -> Response:
+    return answer(problem)
 
 
 def actor_of(scope: Scope) -> Actor:

@@ -24,8 +24,8 @@ from serving.access.accounts import (
 )
 from serving.access.audit import Act, append
 from serving.access.passwords import Passwords, check
-from serving.access.refusals import Refusal
 from serving.access.sessions import end_sessions_of
+from serving.problems import Problem
 
 __all__ = ["Identity", "LocalIdentity"]
 
@@ -68,7 +68,7 @@ class LocalIdentity:
             until = await connection.run_sync(count_try, name, at)
             found = await connection.run_sync(find_account, name)
         if until is not None:
-            raise Refusal(
+            raise Problem(
                 "too-many-tries",
                 "several wrong tries under this name",
                 retry_after_s=ceil((until - at).total_seconds()),
@@ -77,7 +77,7 @@ class LocalIdentity:
         if account is not None and account.disabled_at is not None:
             kept = None
         if not await self._match(kept, password) or account is None or kept is None:
-            raise Refusal("wrong-credentials", "expected a name and its password, found no match")
+            raise Problem("wrong-credentials", "expected a name and its password, found no match")
         await self._let_in(account.name, kept, password)
         return account
 
@@ -92,7 +92,7 @@ class LocalIdentity:
         account = await self.identify({"name": name, "password": old}, at)
         check(new, account.name)
         if new == old:
-            raise Refusal("weak-password", "expected another password, found the same again")
+            raise Problem("weak-password", "expected another password, found the same again")
         kept = await self._hashed(new)
 
         def changed(connection: Connection) -> None:

@@ -15,7 +15,7 @@ import unicodedata
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from serving.access.refusals import Refusal
+from serving.problems import Problem
 
 __all__ = ["LONGEST", "SHORTEST", "Passwords", "check", "temporary"]
 
@@ -101,7 +101,7 @@ def check(password: str, name: str) -> None:
     >>> check("passwordpassword", "li.wei")
     Traceback (most recent call last):
     ...
-    serving.access.refusals.Refusal: weak-password
+    serving.problems.Problem: weak-password
     """
     text = _normalised(password)
     if not SHORTEST <= len(text) <= LONGEST:
@@ -136,8 +136,8 @@ def _bytes(password: str) -> bytes:
     return _normalised(password).encode("utf-8", "surrogatepass")
 
 
-def _weak(detail: str) -> Refusal:
-    return Refusal("weak-password", detail)
+def _weak(detail: str) -> Problem:
+    return Problem("weak-password", detail)
 
 
 def _is_expected(text: str) -> bool:

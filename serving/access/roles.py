@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from serving.access.refusals import Refusal
+from serving.problems import Problem
 
 __all__ = ["MAY", "ROLES", "Action", "Actor", "Role", "demand", "demand_sight"]
 
@@ -184,14 +184,16 @@ def demand(actor: Actor, action: Action) -> None:
     Raises
     ------
     Problem
-        ``forbidden``.
+        ``forbidden``; ``password-to-change``.
     """
     if actor.must_change:
-        raise Refusal("forbidden", "expected a password of your own, found one that was given out")
+        raise Problem(
+            "password-to-change", "expected a password of your own, found one that was given out"
+        )
     if not actor.may(action):
         names = ", ".join(ROLES[role][1] for role in Role if action in MAY[role])
         narrow = " whose key has not this scope" if actor.scopes is not None else ""
-        raise Refusal(
+        raise Problem(
             "forbidden",
             f"expected one who may {action} ({names}), found the role {actor.role}{narrow}",
         )
@@ -206,4 +208,4 @@ def demand_sight(actor: Actor, district: str | None) -> None:
         ``forbidden``.
     """
     if not actor.sees(district):
-        raise Refusal("forbidden", "expected one who sees its district, found one of another")
+        raise Problem("forbidden", "expected one who sees its district, found one of another")

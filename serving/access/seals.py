@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from data.pseudonyms import Pseudonymiser
+from data.settings import Settings
 from serving.access.audit import Head
 
 __all__ = ["SealError", "Seals"]
@@ -34,13 +35,18 @@ class Seals:
     Parameters
     ----------
     path : Path
-        ``var/audit/seals.jsonl``, or a place that only takes additions.
+        Best a place that only takes additions.
     names : Pseudonymiser
         Its key, which the database does not hold, authenticates them.
     """
 
     path: Path
     names: Pseudonymiser
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Seals":
+        """A deployment's: ``audit/seals.jsonl`` under its folder."""
+        return cls(settings.var / "audit" / "seals.jsonl", Pseudonymiser.from_settings(settings))
 
     def add(self, head: Head, at: datetime) -> None:
         """Witness that the log's last record was this one at that moment; on disk on return."""

@@ -8,8 +8,13 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Engine
 
 import serving.access
+import serving.cases.numbers
 import serving.cases.tables
 import serving.decisions
+import serving.keeper
+import serving.patrols.tables
+import serving.requests.tables
+import serving.rules.tables
 from data.database import (
     connect,
     event_row,

@@ -21,6 +21,9 @@ def test_every_setting_is_read() -> None:
         "FOREWARN_BUNDLE": "bundles/7",
         "FOREWARN_MLFLOW_URL": "http://localhost:5000",
         "FOREWARN_DISTRICTS": "districts.geojson",
+        "FOREWARN_RECEIVERS": "receivers.json",
+        "FOREWARN_PUBLIC_URL": "https://forewarn.example",
+        "FOREWARN_NOTICE": "training room",
     }
     assert set(given) == {setting.name for setting in SETTINGS}
     settings, default = Settings.from_environment(given), Settings()

@@ -24,22 +24,32 @@ from serving.server import Place, Running, running
 from serving.state import ANNOUNCED
 
 Make = Callable[..., dict[str, Any]]
+KEYS: dict[str, str] = {}
 
 
 @pytest.fixture(scope="module")
 def fragile(
-    new_settings: Callable[[], Settings], free_port: Callable[[], int]
+    new_settings: Callable[[], Settings],
+    free_port: Callable[[], int],
+    key_of: Callable[[Running], str],
 ) -> Iterator[Running]:
     """A service of our own, to break."""
     with running(new_settings(), Place(port=free_port(), workers=2)) as found:
+        KEYS[found.url] = key_of(found)
         yield found
+
+
+def ask(service: Running, method: str, path: str, **more: Any) -> httpx.Response:
+    """One request on a connection of its own, with our key."""
+    headers = {"Authorization": f"Bearer {KEYS[service.url]}"}
+    return httpx.request(method, f"{service.url}{path}", headers=headers, **more)
 
 
 def send(service: Running, event: dict[str, Any]) -> dict[str, Any] | None:
     """Post one event until it is acknowledged; None if that never happens."""
     for _ in range(150):
         try:
-            response = httpx.post(f"{service.url}/v1/fraud/score", json=event, timeout=10)
+            response = ask(service, "POST", "/v1/fraud/score", json=event, timeout=10)
         except httpx.HTTPError:
             time.sleep(0.2)
             continue
@@ -117,7 +127,7 @@ def test_what_a_killed_worker_had_shown_to_the_state_is_recorded_all_the_same(
 ) -> None:
     """As if a worker died between the state and the log: only its note is left."""
     event = call(subscriber="13900003333")
-    httpx.post(f"{fragile.url}/v1/events", json=event, timeout=30)
+    ask(fragile, "POST", "/v1/events", json=event, timeout=30)
     (row,) = rows(fragile, select(events).where(events.c.event_id == event["event_id"]))
     lost = {**row["payload"], "event_id": "left-behind"}
     note = json.dumps({"at": 0, "scored": True, "event": lost})
@@ -138,7 +148,7 @@ def test_without_valkey_no_score_is_guessed_and_nothing_is_lost(
 ) -> None:
     os.kill(store_process(fragile, "valkey-server").pid, signal.SIGKILL)
     event = fraud_call(subscriber="13900004444")
-    response = httpx.post(f"{fragile.url}/v1/fraud/score", json=event, timeout=30)
+    response = ask(fragile, "POST", "/v1/fraud/score", json=event, timeout=30)
     assert response.status_code == 200
     decision = response.json()
     if decision["degraded"]:  # unless the watch was faster than we
@@ -146,14 +156,14 @@ def test_without_valkey_no_score_is_guessed_and_nothing_is_lost(
         assert decision["score"] is None
         assert decision["level"] is None
     other = {**event, "duration_s": 1}
-    assert httpx.post(f"{fragile.url}/v1/fraud/score", json=other, timeout=30).status_code == 409
+    assert ask(fragile, "POST", "/v1/fraud/score", json=other, timeout=30).status_code == 409
 
     def is_scored() -> bool:
-        return httpx.get(f"{fragile.url}/v1/decisions/{event['event_id']}").status_code == 200
+        return ask(fragile, "GET", f"/v1/decisions/{event['event_id']}").status_code == 200
 
     eventually(is_scored)
     eventually(lambda: not rows(fragile, select(POSTPONED)))
-    record = httpx.get(f"{fragile.url}/v1/decisions/{event['event_id']}").json()
+    record = ask(fragile, "GET", f"/v1/decisions/{event['event_id']}").json()
     assert record["decision"]["alert"]
     assert record["event"]["duration_s"] == event["duration_s"]
     assert record["recomputed"]["equal"]
@@ -169,7 +179,7 @@ def test_an_emptied_valkey_is_noticed_and_rebuilt(fragile: Running, fraud_call: 
     answer = send(fragile, fraud_call(subscriber="13900005555"))
     assert answer is not None
     eventually(lambda: not rows(fragile, select(POSTPONED)))
-    eventually(lambda: httpx.get(f"{fragile.url}/v1/ready").json()["ready"])
+    eventually(lambda: ask(fragile, "GET", "/v1/ready").json()["ready"])
     assert send(fragile, fraud_call(subscriber="13900005555")) is not None
     assert_served_equals_replayed(fragile)
 
@@ -177,12 +187,12 @@ def test_an_emptied_valkey_is_noticed_and_rebuilt(fragile: Running, fraud_call: 
 def test_without_postgresql_nothing_is_acknowledged(fragile: Running, fraud_call: Make) -> None:
     event = fraud_call(subscriber="13900006666")
     os.kill(store_process(fragile, "postgres").pid, signal.SIGQUIT)
-    response = httpx.post(f"{fragile.url}/v1/fraud/score", json=event, timeout=30)
+    response = ask(fragile, "POST", "/v1/fraud/score", json=event, timeout=30)
     if response.status_code != 200:
         assert response.status_code == 503
-        assert response.json()["degraded"] == ["decision_log"]
+        assert response.json()["degraded"] in (["decision_log"], ["accounts"])
         assert response.headers["retry-after"]
-    assert httpx.get(f"{fragile.url}/v1/health").status_code == 200
+    assert ask(fragile, "GET", "/v1/health").status_code == 200
     assert send(fragile, event) is not None
     assert len(rows(fragile, select(events).where(events.c.event_id == event["event_id"]))) == 1
     assert_served_equals_replayed(fragile)
@@ -192,11 +202,11 @@ def test_no_raw_number_is_anywhere(fragile: Running, call: Make) -> None:
     """Grep every store, file, metric and log of a run for the numbers it was given."""
     raw = {"subscriber": "13755501234", "counterpart": "+85255501234"}
     send(fragile, call(**raw))
-    httpx.post(f"{fragile.url}/v1/events", json=call(**raw), timeout=30)
-    httpx.post(f"{fragile.url}/v1/fraud/score", json=call(**raw, duration_s="x"), timeout=30)
-    httpx.post(f"{fragile.url}/v1/fraud/score", content=b'{"subscriber": "13755501234"', timeout=30)
+    ask(fragile, "POST", "/v1/events", json=call(**raw), timeout=30)
+    ask(fragile, "POST", "/v1/fraud/score", json=call(**raw, duration_s="x"), timeout=30)
+    ask(fragile, "POST", "/v1/fraud/score", content=b'{"subscriber": "13755501234"', timeout=30)
     numbers = [b"13755501234", b"55501234"]
-    metrics = httpx.get(f"{fragile.url}/metrics").content
+    metrics = ask(fragile, "GET", "/metrics").content
     found = [*_files(fragile.settings.var), ("valkey", _dump(fragile)), ("metrics", metrics)]
     found.append(("tables", _tables(fragile)))
     for name, content in found:

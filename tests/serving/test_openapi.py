@@ -45,12 +45,17 @@ HOW = settings(
 )
 
 
+def asked(api: httpx.Client, case: Any) -> Any:
+    headers = {"Authorization": api.headers["authorization"]}
+    return case.call(base_url=str(api.base_url), headers=headers)
+
+
 @pytest.mark.parametrize("label", OPERATIONS)
 def test_what_fits_the_description_is_answered_as_described(api: httpx.Client, label: str) -> None:
     @HOW
     @given(case=OPERATIONS[label].as_strategy(generation_mode=GenerationMode.POSITIVE))
     def answered(case: Any) -> None:
-        case.validate_response(case.call(base_url=str(api.base_url)), checks=KEPT)
+        case.validate_response(asked(api, case), checks=KEPT)
 
     answered()
 
@@ -62,7 +67,7 @@ def test_what_does_not_fit_it_is_refused_as_described(api: httpx.Client, label: 
     @HOW
     @given(case=OPERATIONS[label].as_strategy(generation_mode=GenerationMode.NEGATIVE))
     def refused(case: Any) -> None:
-        case.validate_response(case.call(base_url=str(api.base_url)), checks=checks)
+        case.validate_response(asked(api, case), checks=checks)
 
     refused()
 

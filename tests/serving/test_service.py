@@ -18,6 +18,7 @@ from data.database import events, quarantine, read_events
 from data.pseudonyms import Pseudonymiser
 from data.quarantine import Sealer
 from features import FRAUD_FEATURES, bulk
+from serving.access import Action
 from serving.decisions import DECISIONS, vector_of
 from serving.problems import MEDIA_TYPE
 from serving.server import Running
@@ -56,6 +57,18 @@ def assert_problem(response: httpx.Response, *statuses: int) -> dict[str, Any]:
 
 def test_two_workers_serve(service: Running) -> None:
     assert len(service.workers()) == 2
+
+
+@pytest.mark.parametrize("path", ["/v1/fraud/score", "/v1/events"])
+def test_nobody_scores_without_a_key_or_with_one_for_something_else(
+    service: Running, key_of: Callable[..., str], fraud_call: Make, path: str
+) -> None:
+    event, narrow = fraud_call(), key_of(service, Action.READ_MODEL)
+    for headers, status in (({}, 401), ({"Authorization": f"Bearer {narrow}"}, 403)):
+        response = httpx.post(f"{service.url}{path}", json=event, headers=headers, timeout=30)
+        assert_problem(response, status)
+    recorded = select(events.c.event_id).where(events.c.event_id == event["event_id"])
+    assert not rows(service, recorded)
 
 
 def test_an_alert_is_explained_in_both_languages(api: httpx.Client, fraud_call: Make) -> None:
@@ -166,7 +179,7 @@ def test_one_event_sent_to_both_workers_at_once_counts_once(
     event = fraud_call()
 
     def send(_: int) -> dict[str, Any]:
-        return dict(httpx.post(f"{service.url}/v1/fraud/score", json=event, timeout=30).json())
+        return dict(api.post("/v1/fraud/score", json=event).json())
 
     with ThreadPoolExecutor(12) as pool:
         answers = list(pool.map(send, range(24)))
@@ -287,8 +300,10 @@ def test_served_vectors_equal_the_bulk_replay_to_the_bit(
         np.testing.assert_array_equal(vector, found[seq])
 
 
-def test_bentomls_own_clients_work(service: Running, call: Make, fraud_call: Make) -> None:
-    with bentoml.SyncHTTPClient(service.url) as client:
+def test_bentomls_own_clients_work(
+    service: Running, key: str, call: Make, fraud_call: Make
+) -> None:
+    with bentoml.SyncHTTPClient(service.url, token=key) as client:
         assert client.score(fraud_call())["alert"]
         batch = client.score_batch(events=[call(), fraud_call()], explain=True)
         assert batch["scored"] == 2
@@ -297,7 +312,7 @@ def test_bentomls_own_clients_work(service: Running, call: Make, fraud_call: Mak
     client._temp_dir.cleanup()  # BentoML leaves that to the garbage collector, which warns
 
     async def score() -> dict[str, Any]:
-        async with bentoml.AsyncHTTPClient(service.url) as client:
+        async with bentoml.AsyncHTTPClient(service.url, token=key) as client:
             answer = dict(await client.score(fraud_call()))
         client._temp_dir.cleanup()
         return answer
@@ -320,15 +335,17 @@ def test_health_readiness_and_bentomls_own(api: httpx.Client) -> None:
     assert api.get("/livez").status_code == api.get("/readyz").status_code == 200
 
 
-def test_metrics_add_up_both_workers(service: Running, call: Make) -> None:
+def test_metrics_add_up_both_workers(api: httpx.Client, call: Make) -> None:
+    headers = dict(api.headers)
+
     def counted() -> float:
-        body = httpx.get(f"{service.url}/metrics", timeout=30).text
+        body = api.get("/metrics").text
         line = re.search(r'requests_total\{route="/v1/fraud/score",status="200"\} (\S+)', body)
         return float(line.group(1)) if line else 0.0
 
     before = counted()
     for _ in range(12):  # a new connection each time: either worker may answer
-        httpx.post(f"{service.url}/v1/fraud/score", json=call(), timeout=30)
+        httpx.post(f"{api.base_url}/v1/fraud/score", json=call(), headers=headers, timeout=30)
     assert counted() == before + 12
 
 
@@ -336,15 +353,12 @@ def test_bentomls_page_shows_the_corrected_description(api: httpx.Client) -> Non
     assert api.get("/docs.json").json() == api.get("/v1/openapi.json").json()
 
 
-def test_a_chunked_oversize_is_413(service: Running) -> None:
+def test_a_chunked_oversize_is_413(api: httpx.Client) -> None:
     def parts() -> Iterator[bytes]:
         for _ in range(80):
             yield b" " * 1_024
 
-    response = httpx.post(
-        f"{service.url}/v1/fraud/score", content=parts(), headers=JSON, timeout=30
-    )
-    assert_problem(response, 413)
+    assert_problem(api.post("/v1/fraud/score", content=parts(), headers=JSON), 413)
 
 
 def test_reading_the_tables_needs_no_raw_number(service: Running) -> None:

@@ -68,7 +68,7 @@ class Door:
             ]
         )
         self.credentials = Credentials(asynchronous, clock, https=False)
-        self.gate = Gate(app, self.credentials, SMALL)
+        self.gate = Gate(app, lambda: self.credentials, SMALL)
         transport = httpx.ASGITransport(Border(self.gate))
         self.client = httpx.AsyncClient(transport=transport, base_url="http://test")
 
@@ -127,6 +127,21 @@ def test_a_session_opens_what_its_role_may(door: Any, token: str) -> None:
         assert await door.status("GET", "/cases/7", **shown(token)) == 200
         assert await door.status("GET", "/me", **shown(token)) == 200
         assert await door.status("POST", "/score", **shown(token)) == 403
+
+    door(work)
+
+
+def test_a_page_that_asks_by_itself_keeps_no_session_alive(
+    door: Any, token: str, clock: Any
+) -> None:
+    renewal = {**shown(token), "X-Renewal": "1"}
+
+    async def work(door: Door) -> None:
+        for _ in range(2):
+            clock.wait(minutes=14)
+            assert await door.status("GET", "/me", **renewal) == 200
+        clock.wait(minutes=3)
+        assert await door.status("GET", "/me", **renewal) == 401
 
     door(work)
 
@@ -304,7 +319,7 @@ def test_a_websocket_is_closed_and_the_lifespan_passes() -> None:
         seen.append(message)
 
     async def work() -> None:
-        gate = Gate(app, None)  # type: ignore[arg-type]
+        gate = Gate(app, lambda: None)  # type: ignore[arg-type]
         await gate({"type": "lifespan"}, None, send)  # type: ignore[arg-type]
         await gate({"type": "websocket"}, None, send)  # type: ignore[arg-type]
 
@@ -321,7 +336,8 @@ def test_the_state_of_one_request_does_not_reach_another(ask: Any, key: str, clo
         async def app(scope: Any, receive: Any, send: Any) -> None:
             seen.append(scope["state"])
 
-        gate = Gate(app, Credentials(asynchronous, clock, https=False), SMALL)
+        credentials = Credentials(asynchronous, clock, https=False)
+        gate = Gate(app, lambda: credentials, SMALL)
         scope = {
             "type": "http",
             "method": "POST",
