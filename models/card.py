@@ -53,6 +53,9 @@ class Card:
     params : mapping
         How it was grown.
     limits, red_lines : tuple of str
+    curves : mapping
+        Points on the test days, as `training.card_curves.curves` leaves them; empty in cards
+        written before there were any.
 
     Examples
     --------
@@ -74,6 +77,7 @@ class Card:
     params: Mapping[str, Any] = field(default_factory=dict)
     limits: tuple[str, ...] = ()
     red_lines: tuple[str, ...] = RED_LINES
+    curves: Mapping[str, Any] = field(default_factory=dict)
 
     def to_text(self) -> str:
         """JSON."""

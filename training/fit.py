@@ -12,6 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -34,6 +35,7 @@ from models.scam_type import ScamTypeModel
 from models.stage import StageModel
 from models.track_record import TrackRecord
 from models.trees import Rows
+from training.card_curves import curves
 from training.datasets import PARTS, Dataset, DatasetConfig, Part, build
 from training.evaluation import Judged, evaluate, groups
 from training.metrics import GroupErrors, Interval
@@ -453,7 +455,12 @@ class _Outcome:
             baselines=tuple(rivals),
             params={**self.fitted.fraud_params, "capacity_per_day": self.config.per_day},
             limits=LIMITS,
+            curves=self._curves,
         )
+
+    @cached_property
+    def _curves(self) -> dict[str, Any]:
+        return curves(self.verdict.model, self.config.per_day)
 
     def _data(self) -> dict[str, Any]:
         dataset = self.dataset
