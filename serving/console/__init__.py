@@ -5,6 +5,9 @@ console shows people the same answers as pages. It asks the same Python objects 
 and concludes nothing itself. What a browser loads comes from `static/`; nothing comes from outside.
 """
 
+from serving.console.assets import Assets
+from serving.console.entrance import Refusals
+from serving.console.pages import Pages
 from serving.console.routes import mounted
 
-__all__ = ["mounted"]
+__all__ = ["Assets", "Pages", "Refusals", "mounted"]

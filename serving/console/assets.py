@@ -10,9 +10,13 @@ from starlette.responses import FileResponse, Response
 
 from serving.problems import Problem
 
-__all__ = ["FOLDER", "Assets"]
+__all__ = ["FOLDER", "GUIDE_PICTURES", "Assets"]
 
 FOLDER = Path(__file__).parent / "static"
+PICTURES = Path(__file__).parents[1] / "guides" / "pictures"
+GUIDE_PICTURES = "guide"
+"""Under which the guides' pictures are named."""
+
 BUILT = "vendor/versions.json"  # written last by vendor.mjs
 _FOR_GOOD = "public, max-age=31536000, immutable"
 
@@ -36,13 +40,14 @@ class Assets:
     version: str
 
     @classmethod
-    def of(cls, folder: Path = FOLDER) -> "Assets":
-        """The files of a folder, as they are now."""
+    def of(cls, folder: Path = FOLDER, pictures: Path = PICTURES) -> "Assets":
+        """The files of a folder, as they are now, and the guides' pictures."""
         found = {
             path.relative_to(folder).as_posix(): path
             for path in sorted(folder.rglob("*"))
             if path.is_file()
         }
+        found |= {f"{GUIDE_PICTURES}/{path.name}": path for path in sorted(pictures.glob("*.png"))}
         digest = hashlib.sha256()
         for name, path in found.items():
             digest.update(name.encode() + b"\0" + path.read_bytes())

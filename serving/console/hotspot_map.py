@@ -18,6 +18,7 @@ from serving.asking import from_body, from_query
 from serving.console.board import Board, board
 from serving.console.outline import outline
 from serving.console.pages import Pages
+from serving.console.patrols import carried_out, offered
 from serving.console.stations import Mistake, decoded, read_stations
 from serving.console.sureness import Sureness
 from serving.geojson import MEDIA_TYPE
@@ -91,11 +92,13 @@ async def city(request: Request) -> Response:
 async def _page(pages: Pages, request: Request, given: dict[str, str], plan: _Plan) -> Response:
     maps: Maps = request.app.state.maps
     desk: Hotspots = request.app.state.hotspots
-    told: dict[str, Any] = {"plan": plan, "board": None, "cell": None, "problem": None}
+    told: dict[str, Any] = {"plan": plan, "board": None, "cell": None, "problem": None, "kept": ()}
+    told["offer"] = offered(request, plan.made)
     try:
         drawn = json.loads((await desk.map(_question(given))).body)
         shown = await asyncio.to_thread(board, maps, drawn)
         told |= {"board": shown, "cell": await _cell(request, shown, given.get("cell"))}
+        told["kept"] = await carried_out(request, shown.day, drawn["shift"]["position"])
     except Problem as problem:
         told["problem"] = problem
     failed = told["problem"] or plan.problem

@@ -5,23 +5,30 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from serving.access.csrf import csrf_token
+from serving.access.roles import ROLES, Action, Actor
 from serving.console.assets import Assets
 from serving.console.tongues import CODES, Tongue, spoken
 
-__all__ = ["EXTENSIONS", "TEMPLATES", "Pages", "who"]
+__all__ = ["EXTENSIONS", "FIRST", "TEMPLATES", "Pages", "who", "within"]
+
+FIRST = "/console/"
+"""Where the page of one's role is found."""
 
 TEMPLATES = Path(__file__).parent / "templates"
 EXTENSIONS = ("jinja2.ext.i18n",)
 
 
-def who(_: Request) -> str | None:
-    """Name of the officer who asks, for the page's head; None: nobody has signed in."""
-    return None
+def who(request: Request) -> Actor | None:
+    """Who asks, as the gate has it; None on a page that anybody may see."""
+    actor: Actor | None = request.scope.get("state", {}).get("actor")
+    return actor
 
 
 @dataclass(frozen=True)
@@ -58,22 +65,53 @@ class Pages:
         name : str
             File of the template.
         told : mapping
-            What it is told, beside its own name, who asks, where, and the language.
+            What it is told, beside its own name, who asks (`actor`, `may`), the token that its
+            forms bring back (`csrf`), where, and the language.
         status : int
             Of the answer.
         """
         if not self.assets.built:
             name, told, status = "unbuilt.html", {}, 503
         template = self.environments[spoken(request).code].get_template(name)
-        own = {"page": Path(name).stem, "who": who(request), "here": _here(request)}
-        text = template.render({**told, **own})
+        own = {"page": Path(name).stem, "here": _here(request), "notice": _notice(request)}
+        text = template.render({**own, **_asker(request), **told})
         return HTMLResponse(text, status)
+
+
+def within(back: str) -> str:
+    r"""An address of the console, whatever was sent.
+
+    Examples
+    --------
+    >>> within("/console/map?shift=1"), within("//elsewhere"), within("/console/\\elsewhere")
+    ('/console/map?shift=1', '/console/', '/console/')
+    """
+    inside = back.startswith("/console/") and back.isascii() and back.isprintable()
+    return back if inside and "\\" not in back and "//" not in back else FIRST
+
+
+def _notice(request: Request) -> str:
+    """What the deployment wants said on every page."""
+    state = getattr(request.scope.get("app"), "state", None)
+    return getattr(state, "notice", "")
+
+
+def _asker(request: Request) -> dict[str, Any]:
+    actor = who(request)
+    token = request.scope.get("state", {}).get("token")
+
+    def may(action: str) -> bool:
+        return actor is not None and actor.may(Action(action))
+
+    role = ROLES[actor.role] if actor else ("", "")
+    return {"actor": actor, "role": role, "may": may, "csrf": csrf_token(token) if token else ""}
 
 
 def _here(request: Request) -> str:
     """Where the language switch comes back to: here, or to the page whose form was answered."""
     if request.method != "GET":
-        return "/console/map"
+        asked = urlsplit(request.headers.get("referer", ""))
+        return within(f"{asked.path}?{asked.query}" if asked.query else asked.path)
     query = f"?{request.url.query}" if request.url.query else ""
     return f"{request.url.path}{query}"
 
@@ -110,7 +148,7 @@ def _percent(share: float) -> str:
 
     Examples
     --------
-    >>> _percent(0.005), _percent(0.4637)
-    ('0.5%', '46%')
+    >>> _percent(0.005), _percent(0.4637), _percent(1.0)
+    ('0.5%', '46%', '100%')
     """
-    return f"{100 * share:.2g}%"
+    return f"{Decimal(f'{100 * share:.2g}'):f}%"

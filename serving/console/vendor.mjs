@@ -9,6 +9,7 @@ const VENDORED = {
     licence: "LICENSE.txt",
     files: ["dist/maplibre-gl.mjs", "dist/maplibre-gl-worker.mjs", "dist/maplibre-gl.css"],
   },
+  uplot: { licence: "LICENSE", files: ["dist/uPlot.esm.js", "dist/uPlot.min.css"] },
 };
 
 const here = import.meta.dirname ?? dirname(new URL(import.meta.url).pathname);

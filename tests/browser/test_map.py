@@ -1,54 +1,30 @@
 """The map's page as officers use it, in Debian's Chromium: by keys, by mouse, in both languages."""
 
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-AXE = Path(__file__).parents[2] / "serving/console/node_modules/axe-core/axe.min.js"
 WIDE, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 SIZES = pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
 TONGUES = pytest.mark.parametrize("tongue", ["zh", "en"])
 STATIONS = "解放碑派出所,106.55,29.55,2\n江北派出所,106.57,29.56,1"
 MAP = "/console/map?coverage=0.02&shift=2"
-SERIOUS = ("serious", "critical")
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 Open = Callable[..., Any]
+Axe = Callable[[Any], list[str]]
 
 
 @pytest.fixture
-def visit(console: str, chromium: Any) -> Iterator[Open]:
-    """Open the map's page; whatever the browser complains of in the test fails it."""
-    contexts, complaints = [], []
+def seen(visit: Open) -> Open:
+    """Open the map's page, until the map is drawn."""
 
     def opened(tongue: str = "zh", size: dict[str, int] = WIDE, path: str = MAP) -> Any:
-        context = chromium.new_context(viewport=size, base_url=console, locale="zh-CN")
-        contexts.append(context)
-        home = {"domain": "127.0.0.1", "path": "/console"}
-        context.add_cookies([{"name": "forewarn_tongue", "value": tongue, **home}])
-        page = context.new_page()
-        page.on("console", lambda said: complaints.extend(_unexpected(said.text)))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("request", lambda asked: _only_ours(asked.url, console, complaints))
-        page.goto(path)
+        page = visit(path, tongue, size)
         drawn(page)
         return page
 
-    yield opened
-    for context in contexts:
-        context.close()
-    assert complaints == []
-
-
-def _unexpected(said: str) -> list[str]:
-    return [] if "status of 422" in said else [said]  # a form's mistakes are answered so
-
-
-def _only_ours(url: str, console: str, complaints: list[str]) -> None:
-    if not url.startswith((console, "blob:", "data:")):
-        complaints.append(f"asked elsewhere: {url}")
+    return opened
 
 
 def drawn(page: Any) -> None:
@@ -57,17 +33,6 @@ def drawn(page: Any) -> None:
     address = page.get_attribute("#board", "data-cells")
     page.wait_for_selector(f'risk-map[data-drawn="{address}"]')
     page.wait_for_timeout(300)  # of a frame
-
-
-def found_by_axe(page: Any) -> list[str]:
-    # past the page's own policy, which rightly refuses what is not served by us
-    page.context.new_cdp_session(page).send("Runtime.evaluate", {"expression": AXE.read_text()})
-    told = page.evaluate("rules => axe.run(document, {runOnly: rules})", RULES)
-    return [
-        f"{each['id']}: {each['help']} {json.dumps([one['target'] for one in each['nodes']])}"
-        for each in told["violations"]
-        if each["impact"] in SERIOUS
-    ]
 
 
 def plan(page: Any) -> None:
@@ -80,9 +45,9 @@ def plan(page: Any) -> None:
 @SIZES
 @TONGUES
 def test_the_page_is_whole_and_accessible(
-    visit: Open, tongue: str, size: dict[str, int], pictures: Path
+    seen: Open, found_by_axe: Axe, tongue: str, size: dict[str, int], pictures: Path
 ) -> None:
-    page = visit(tongue, size)
+    page = seen(tongue, size)
     assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
     assert found_by_axe(page) == []
     page.screenshot(path=pictures / f"map-{tongue}-{size['width']}.png")
@@ -96,8 +61,8 @@ def test_the_page_is_whole_and_accessible(
     page.screenshot(path=pictures / f"map-plan-{tongue}-{size['width']}.png", full_page=True)
 
 
-def test_a_cell_is_explained_by_keys_alone(visit: Open, pictures: Path) -> None:
-    page = visit()
+def test_a_cell_is_explained_by_keys_alone(seen: Open, pictures: Path) -> None:
+    page = seen()
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
     page.keyboard.press("t")
@@ -116,8 +81,8 @@ def test_a_cell_is_explained_by_keys_alone(visit: Open, pictures: Path) -> None:
     assert page.evaluate("document.activeElement.dataset.cell") == chosen
 
 
-def test_a_click_on_the_map_explains_a_cell(visit: Open) -> None:
-    page = visit()
+def test_a_click_on_the_map_explains_a_cell(seen: Open) -> None:
+    page = seen()
     at = page.evaluate(
         """() => {
             const mark = document.querySelector('.rank-mark').getBoundingClientRect();
@@ -129,8 +94,8 @@ def test_a_click_on_the_map_explains_a_cell(visit: Open) -> None:
     assert "cell=" in page.url
 
 
-def test_choices_change_the_list_the_map_and_the_address(visit: Open) -> None:
-    page = visit()
+def test_choices_change_the_list_the_map_and_the_address(seen: Open) -> None:
+    page = seen()
     before = page.inner_text("#board")
     page.keyboard.press("f")
     page.select_option("[name=shift]", "0")
@@ -147,8 +112,8 @@ def test_choices_change_the_list_the_map_and_the_address(visit: Open) -> None:
     assert page.locator("#board tbody tr").count() == 32
 
 
-def test_the_language_changes_and_nothing_typed_is_lost(visit: Open) -> None:
-    page = visit()
+def test_the_language_changes_and_nothing_typed_is_lost(seen: Open) -> None:
+    page = seen()
     plan(page)
     page.locator("main").focus()
     page.keyboard.press("l")
@@ -160,8 +125,8 @@ def test_the_language_changes_and_nothing_typed_is_lost(visit: Open) -> None:
     assert "shift=2" in page.url
 
 
-def test_a_plan_is_listed_and_drawn(visit: Open) -> None:
-    page = visit()
+def test_a_plan_is_listed_and_drawn(seen: Open) -> None:
+    page = seen()
     plan(page)
     stops = page.locator(".beat li")
     marks = page.locator(".stop-mark:not(.station)")
@@ -175,8 +140,8 @@ def test_a_plan_is_listed_and_drawn(visit: Open) -> None:
     assert page.input_value("#stations") == STATIONS
 
 
-def test_mistakes_are_told_beside_the_form(visit: Open, console: str) -> None:
-    page = visit()
+def test_mistakes_are_told_beside_the_form(seen: Open, console: str) -> None:
+    page = seen()
     table = "名称,经度,纬度\n江北,x,1".encode("gb18030")
     file = {"name": "stations.csv", "mimeType": "text/csv", "buffer": table}
     page.set_input_files("[name=file]", file)
@@ -186,8 +151,10 @@ def test_mistakes_are_told_beside_the_form(visit: Open, console: str) -> None:
     assert page.evaluate("document.activeElement.className") == "problem"
 
 
-def test_the_keys_are_listed_and_can_be_switched_off(visit: Open, pictures: Path) -> None:
-    page = visit()
+def test_the_keys_are_listed_and_can_be_switched_off(
+    seen: Open, found_by_axe: Axe, pictures: Path
+) -> None:
+    page = seen()
     page.keyboard.press("?")
     page.wait_for_selector("#shortcuts[open]")
     assert found_by_axe(page) == []
@@ -198,8 +165,11 @@ def test_the_keys_are_listed_and_can_be_switched_off(visit: Open, pictures: Path
     assert page.evaluate("document.activeElement.dataset.cell ?? null") is None
 
 
-def test_without_scripts_the_page_still_works(console: str, chromium: Any) -> None:
+def test_without_scripts_the_page_still_works(
+    console: str, chromium: Any, signed_in: Callable[..., Any]
+) -> None:
     context = chromium.new_context(base_url=console, java_script_enabled=False)
+    context.add_cookies([signed_in("supervisor")])
     page = context.new_page()
     page.goto(MAP)
     page.select_option("[name=shift]", "1")

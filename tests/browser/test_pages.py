@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 
 from models.surface import Surface
+from serving.access import Actor, Role
 from serving.app import create
 from serving.console.assets import FOLDER, Assets
 from serving.console.pages import Pages
@@ -27,7 +28,7 @@ NEEDS_ASSETS = pytest.mark.skipif(
 )
 
 
-def asked(app: Starlette, method: str, path: str, **more: Any) -> httpx.Response:
+def asked(app: Any, method: str, path: str, **more: Any) -> httpx.Response:
     async def run() -> httpx.Response:
         transport = httpx.ASGITransport(Border(app))
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
@@ -58,9 +59,25 @@ def served(folder: Path) -> Iterator[Starlette]:
 
 
 @pytest.mark.parametrize("path", ["/console", "/console/"])
-def test_the_console_opens_on_its_first_page(nowhere: Starlette, path: str) -> None:
-    response = asked(nowhere, "GET", path)
-    assert (response.status_code, response.headers["location"]) == (307, "/console/map")
+@pytest.mark.parametrize(
+    ("role", "first"),
+    [
+        (Role.OFFICER, "work"),
+        (Role.SUPERVISOR, "work"),
+        (Role.APPROVER, "overview"),
+        (Role.AUDITOR, "audit"),
+        (Role.ADMINISTRATOR, "password"),
+    ],
+)
+def test_the_console_opens_on_the_first_page_of_ones_role(
+    nowhere: Starlette, path: str, role: Role, first: str
+) -> None:
+    async def come(scope: Any, receive: Any, send: Any) -> None:
+        state = {**scope.get("state", {}), "actor": Actor("somebody", role)}
+        await nowhere({**scope, "state": state}, receive, send)
+
+    response = asked(come, "GET", path)
+    assert (response.status_code, response.headers["location"]) == (307, f"/console/{first}")
 
 
 @NEEDS_ASSETS
@@ -134,7 +151,7 @@ def test_chinese_first_english_by_the_switch(city: Starlette) -> None:
 @pytest.mark.parametrize("back", ["https://elsewhere", "//elsewhere", "/v1/model", "/console//x"])
 def test_the_switch_never_leads_away(nowhere: Starlette, back: str) -> None:
     response = asked(nowhere, "POST", "/console/language", data={"to": "xx", "back": back})
-    assert response.headers["location"] == "/console/map"
+    assert response.headers["location"] == "/console/"
     assert "set-cookie" not in response.headers
 
 
@@ -202,3 +219,19 @@ def test_a_plan_that_nobody_could_carry_out_is_told_in_words(city: Starlette) ->
     response = asked(city, "POST", "/console/map/plan", data=form)
     assert response.status_code == 422
     assert "无法按所填内容作答" in response.text
+
+
+def test_nobody_is_sent_to_sign_in_and_back(console: str) -> None:
+    with httpx.Client(base_url=console) as client:
+        page = client.get("/console/map?shift=1", headers={"Accept": "text/html"})
+        assert page.status_code == 303
+        assert page.headers["location"] == "/console/sign-in?back=%2Fconsole%2Fmap%3Fshift%3D1"
+        assert client.get("/console/map/cells").status_code == 401
+
+
+def test_a_form_from_elsewhere_signs_nobody_in(console: str) -> None:
+    proof = {"name": "somebody", "password": "something or other"}
+    headers = {"Sec-Fetch-Site": "cross-site", "Accept": "text/html"}
+    told = httpx.post(f"{console}/console/sign-in", data=proof, headers=headers)
+    assert told.status_code == 403
+    assert "set-cookie" not in told.headers

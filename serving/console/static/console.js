@@ -43,12 +43,18 @@ function moved(event) {
 const KEPT_WORDS = "forewarn.kept";
 const kept = () => [...document.querySelectorAll("[data-keep]")];
 
+const here = () => location.pathname + location.search;
+
 document.querySelector("[data-language]").addEventListener("submit", (event) => {
-  event.target.elements.back.value = location.pathname + location.search;
+  event.target.elements.back.value = here();
+  keep();
+});
+
+function keep() {
   const words = Object.fromEntries(kept().map((each) => [each.name, each.value]));
   const planned = document.querySelector("#plan-drawn") !== null;
   sessionStorage.setItem(KEPT_WORDS, JSON.stringify({ words, planned, at: scrollY }));
-});
+}
 
 function restore() {
   const found = sessionStorage.getItem(KEPT_WORDS);
@@ -63,6 +69,14 @@ function restore() {
 // only once htmx listens to the form, or the whole page would be sent
 document.addEventListener("htmx:after:process", restore, { once: true });
 
+// --- every deed brings back the session's token
+
+const token = document.querySelector("meta[name=csrf-token]").content;
+
+document.addEventListener("htmx:config:request", (event) => {
+  if (token) event.detail.ctx.request.headers["X-CSRF-Token"] = token;
+});
+
 // --- an answer that is no page of ours (the service is busy, away, restarting) replaces nothing
 
 const lost = document.querySelector("#lost");
@@ -73,11 +87,31 @@ function tell(isLost) {
 }
 
 document.addEventListener("htmx:before:response", (event) => {
+  if (event.detail.ctx.response.status === 401) {
+    // the session is over: sign in, come back, and find what was typed
+    event.preventDefault();
+    keep();
+    location.assign(`/console/sign-in?${new URLSearchParams({ back: here() })}`);
+    return;
+  }
   const page = event.detail.ctx.response.headers.get("content-type")?.startsWith("text/html");
   tell(!page);
   if (!page) event.preventDefault();
 });
 document.addEventListener("htmx:error", () => tell(true));
+
+// --- a link may fill the sign-in form; what stands after # never leaves the browser
+
+const door = document.querySelector("form[action='/console/sign-in']");
+
+if (door && location.hash) {
+  for (const [name, value] of new URLSearchParams(location.hash.slice(1))) {
+    const part = ["name", "password"].includes(name) && door.elements[name];
+    if (part) part.value = value;
+  }
+  history.replaceState(null, "", location.pathname + location.search);
+  door.querySelector("button").focus();
+}
 
 // --- where the focus goes after a part of the page was replaced
 
