@@ -37,6 +37,9 @@ from data.pseudonyms import Pseudonymiser
 from data.settings import Settings
 from data.simulator import City, Simulation, live, simulate
 from experiments.alert import alert_card, alert_line
+from experiments.demo_bank import bank
+from experiments.demo_colleague import working
+from experiments.demo_people import People, people
 from experiments.patrol_map import map_of_today
 from experiments.result import Result
 from serving.recovery import recover
@@ -138,6 +141,8 @@ class Shown:
     answers : iterator of mapping
         What the live stream brings next.
     service : Running
+    people : People
+        Who may sign in, and the key of the stream.
     bundle : Path
     seconds : mapping of step to float
     """
@@ -145,6 +150,7 @@ class Shown:
     alert: Mapping[str, Any]
     answers: Iterator[Mapping[str, Any]]
     service: Running
+    people: People
     bundle: Path
     seconds: Mapping[str, float]
 
@@ -201,15 +207,20 @@ def demonstration(settings: Settings, demo: Demo, console: Console) -> Iterator[
         with steps.step("feature state built, service up") as told:
             told("rebuilding feature state from the history", 0.0)
             build_state().result()
-            chosen = replace(settings, bundle=bundle)
+            other = stack.enter_context(bank())
+            with stores(settings) as opened_stores:
+                known, receivers = people(opened_stores, citizens, other)
+            chosen = replace(settings, bundle=bundle, receivers=receivers)
             service = stack.enter_context(running(chosen, demo.place, progress=told))
-        answers = play(service.url, town, demo.speed)
+            other.service = service.url
+        answers = play(service.url, known.key, town, demo.speed)
         with steps.step("live stream to the first explained alert"):
             alert = _first_alert(answers)
         console.print(alert_card(alert))
         with steps.step("patrol map of a simulated city") as told:
             map_of_today(service.settings, told)
-        yield Shown(alert, answers, service, bundle, steps.seconds)
+        stack.enter_context(working(service.settings, bundle))
+        yield Shown(alert, answers, service, known, bundle, steps.seconds)
 
 
 @contextmanager
@@ -261,9 +272,10 @@ def lay_history(town: Simulation, settings: Settings, told: "Bar") -> pa.Table:
     return citizens
 
 
-def play(url: str, town: Simulation, speed: float) -> Iterator[Mapping[str, Any]]:
+def play(url: str, key: str, town: Simulation, speed: float) -> Iterator[Mapping[str, Any]]:
     """Send the live stream to a service, yield the answer to every scored event."""
-    with httpx.Client(base_url=url, timeout=10.0) as client:
+    headers = {"Authorization": f"Bearer {key}"}
+    with httpx.Client(base_url=url, timeout=10.0, headers=headers) as client:
         for event in live(town, speed):
             report = event["kind"] == "report"
             answer = _sent(client, "/v1/reports" if report else "/v1/fraud/score", event)
@@ -301,7 +313,14 @@ def _apart(settings: Settings) -> Settings:
     if folder.exists():
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
-    return replace(settings, var=folder, database_url=None, valkey_url=None, tracking_url=None)
+    return replace(
+        settings,
+        var=folder,
+        database_url=None,
+        valkey_url=None,
+        tracking_url=None,
+        notice="模拟数据 · SIMULATED DATA",
+    )
 
 
 def _values(city: City) -> dict[str, Any]:
@@ -347,25 +366,29 @@ def _first_alert(answers: Iterator[Mapping[str, Any]]) -> Mapping[str, Any]:
 
 
 def _tell_addresses(shown: Shown, console: Console) -> None:
-    url = shown.service.url
+    url, known = shown.service.url, shown.people
     event = json.dumps({**shown.alert["event"], "event_id": "try-1"}, ensure_ascii=False)
     lines = (
         "",
         "[bold]Open[/]",
-        f"  today's patrol map            {url}/console",
+        f"  live alerts, as an officer    {known.entrance(url, 'demo.officer')}",
+        f"  as a supervisor               {known.entrance(url, 'demo.supervisor')}",
+        f"  as an approver                {known.entrance(url, 'demo.approver')}",
+        f"  as a data scientist           {known.entrance(url, 'demo.scientist')}",
+        f"  as an auditor                 {known.entrance(url, 'demo.auditor')}",
+        "  [dim](the form is filled in: press Enter; one browser profile holds one person)[/]",
+        f"  today's patrol map            {url}/console/map",
         f"  the API and its description   {url}/",
-        f"  the model's card              {url}/v1/model",
-        f"  this decision, recomputed     {url}/v1/decisions/{shown.alert['event_id']}",
-        f"  the same as GeoJSON           {url}/v1/hotspots?coverage=0.05",
-        f"  metrics                       {url}/metrics",
         f"  the model bundle              {shown.bundle}",
+        "",
+        f"[bold]The simulated city's key[/] (another: forewarn keys add): KEY={known.key}",
         "",
         "[bold]Ask[/] for an explained score:",
     )
     console.print("\n".join(lines), highlight=False, soft_wrap=True)
     ask = (
-        f"curl -s '{url}/v1/fraud/score?explain=true' -H 'Content-Type: application/json' "
-        f"-d {shlex.quote(event)}"
+        f"curl -s '{url}/v1/fraud/score?explain=true' --oauth2-bearer {known.key} "
+        f"-H 'Content-Type: application/json' -d {shlex.quote(event)}"
     )
     console.print(ask, markup=False, highlight=False, soft_wrap=True)
     console.print("\nThe simulated city goes on; alerts follow. Ctrl-C stops everything.\n")

@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from data.database import connect
 from data.settings import Settings
 from experiments.result import Result
 from features import FRAUD_FEATURES
@@ -34,7 +35,8 @@ from models.scam_type import ScamTypeModel
 from models.signing import Signer
 from models.stage import StageModel
 from models.trees import Rows
-from serving.server import Place, running, stores
+from serving.access import Action, Actor, Desk, Role
+from serving.server import Place, Running, running, stores
 
 __all__ = ["echo", "run"]
 
@@ -107,10 +109,12 @@ def run(
         with stores(settings):  # once for both
             for workers in (1, 2):
                 place = Place(port=_free_port(), workers=workers)
-                with running(settings, place):
+                with running(settings, place) as service:
                     tell(f"{workers} workers", 0.3 * workers)
+                    key = _key(service)
                     for load in _loads(quick) if workers == 1 else _loads(quick)[1:2]:
-                        timings[f"{workers} worker(s), {load.name}"] = _measured(place.port, load)
+                        name = f"{workers} worker(s), {load.name}"
+                        timings[name] = _measured(place.port, load, key)
     return _result(timings)
 
 
@@ -211,11 +215,20 @@ def _wait_for(port: int) -> None:
     raise TimeoutError(f"expected the echo on port {port} within 60 s, found nobody; free the port")
 
 
-def _measured(port: int, load: Load) -> Timing:
-    return asyncio.run(_drive(port, load))
+def _key(service: Running) -> str:
+    engine = connect(service.settings.database_url or "")
+    try:
+        desk = Desk(engine, Actor("bench", Role.ADMINISTRATOR), lambda: datetime.now(UTC))
+        return desk.new_key("bench", [Action.SCORE])[1]
+    finally:
+        engine.dispose()
 
 
-async def _drive(port: int, load: Load) -> Timing:
+def _measured(port: int, load: Load, key: str = "") -> Timing:
+    return asyncio.run(_drive(port, load, key))
+
+
+async def _drive(port: int, load: Load, key: str) -> Timing:
     bodies = iter([_body(load, number) for number in range(load.requests)])
     seconds: list[float] = []
 
@@ -223,7 +236,7 @@ async def _drive(port: int, load: Load) -> Timing:
         reader, writer = await asyncio.open_connection(HOST, port)
         for body in bodies:
             began = time.perf_counter()
-            await _exchange(reader, writer, _request(load.path, body))
+            await _exchange(reader, writer, _request(load.path, body, key))
             seconds.append(time.perf_counter() - began)
         writer.close()
         await writer.wait_closed()
@@ -247,9 +260,10 @@ async def _exchange(
     await reader.readexactly(length)
 
 
-def _request(path: str, body: bytes) -> bytes:
+def _request(path: str, body: bytes, key: str) -> bytes:
     head = (
         f"POST {path} HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: application/json\r\n"
+        f"Authorization: Bearer {key}\r\n"
         f"Content-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body

@@ -44,6 +44,13 @@ class Stage:
     said: str
     var: Path
 
+    @property
+    def key(self) -> str:
+        """The key that it printed."""
+        found = re.search(r"KEY=(\S+)", self.said)
+        assert found
+        return found.group(1)
+
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
@@ -100,7 +107,8 @@ def test_the_line_that_the_demonstration_prints_gives_an_explained_score(stage: 
 @pytest.mark.parametrize("position", range(len([c for c in commands() if c.startswith("curl")])))
 def test_a_curl_example_answers(stage: Stage, position: int) -> None:
     example = [command for command in commands() if command.startswith("curl")][position]
-    answer = json.loads(_curl(example.replace("http://127.0.0.1:3000", stage.url)))
+    line = example.replace("http://127.0.0.1:3000", stage.url).replace("$KEY", stage.key)
+    answer = json.loads(_curl(line))
     assert "title" not in answer, answer  # as a problem has
     if "decisions" in example:
         assert answer["recomputed"]["equal"]
@@ -119,7 +127,12 @@ def test_the_python_example_runs(stage: Stage) -> None:
     example = next(body for language, body in BLOCKS if language == "python")
     code = example.replace("http://127.0.0.1:3000", stage.url)
     done = subprocess.run(
-        [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT
+        [sys.executable, "-c", code],
+        env={**os.environ, "KEY": stage.key},
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
     )
     assert float(done.stdout.split()[0]) <= 1
 
