@@ -159,8 +159,8 @@ class Desk:
 
     def workable(self, now: int) -> list[Case]:
         """Open cases whose citizen may be contacted now."""
-        expires = int(self.duty.expires_h * HOUR)
-        for case in [one for one in self._open.values() if now - one.evidence > expires]:
+        stale = now - int(self.duty.expires_h * HOUR)
+        for case in [one for one in self._open.values() if one.evidence < stale]:
             self._close(case, now, None)
         return [one for one in self._open.values() if one.free <= now]
 

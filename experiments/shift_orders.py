@@ -1,9 +1,10 @@
 """Orders in which a desk may work its cases: our list, the ones in use, and one that knows all."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from data.simulator.dissuasion import Dissuasion
 from experiments.shift_desk import MINUTE, Case, Desk, Order, Step, moment
 from models.dissuasion import WAYS, Rates
 from models.work_list import Candidate, Next, best
@@ -91,11 +92,18 @@ class Ranked:
 
     def __call__(self, desk: Desk, cases: list[Case], now: int, left: float) -> Step | None:
         """Choose the highest for whom there is a way and time."""
-        for case in sorted(cases, key=self.key, reverse=True):
+        for case in _highest_first(cases, self.key):
             way = self.way(desk, case, now)
             if way is not None and MINUTES[way] <= left:
                 return Step(case, way)
         return None
+
+
+def _highest_first(cases: Sequence[Case], key: Callable[[Case], float]) -> Iterator[Case]:
+    """Sort only where the first will not do; equals stay in their order."""
+    if cases:
+        yield max(cases, key=key)
+        yield from sorted(cases, key=key, reverse=True)[1:]
 
 
 def by_level(_desk: Desk, case: Case, _now: int) -> Way:
@@ -121,15 +129,28 @@ def _our_ways() -> Callable[[Desk, Case, int], Way | None]:
 def oracle(desk: Desk, cases: list[Case], now: int, left: float) -> Step | None:
     """The most preventable loss a minute: knows payments, trust and habits, not the luck."""
     course, found, most = desk.course, None, 0.0
-    for case in cases:
+    talk = min(course.manners.minutes[channel][1] for channel, _ in MINUTES)
+    for stake, case in _by_stake(course, cases, now):
+        if stake <= most * talk:
+            break  # who is reached takes so long, so that nobody below is worth more
         who = case.subscriber
-        for way in MINUTES if course.swindles.payments(who) else ():
+        for way in MINUTES:
             minutes = course.expected_minutes(who, way, now)
             chance = course.reached(who, way, now) * course.believed(who, way, now)
             value = course.at_stake(who, way, now) * chance / minutes
             if value > most and minutes <= left:
                 found, most = Step(case, way), value
     return found
+
+
+def _by_stake(course: Dissuasion, cases: Sequence[Case], now: int) -> list[tuple[float, Case]]:
+    """Who has money to lose from now on, the most first."""
+    stakes = [
+        (course.at_stake(case.subscriber, CALL, now), case)
+        for case in cases
+        if course.swindles.payments(case.subscriber)
+    ]
+    return sorted((one for one in stakes if one[0] > 0), key=lambda one: -one[0])
 
 
 def nobody(*_: Any) -> Step | None:

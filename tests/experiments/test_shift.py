@@ -3,6 +3,7 @@
 import json
 from itertools import pairwise
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -11,10 +12,22 @@ from data.simulator.city import DAY, HOUR, SECOND
 from data.simulator.dissuasion import Dissuasion, Manners
 from data.simulator.dissuasion_money import Swindles
 from experiments.result import Result
-from experiments.shift import SHOWN, UNMERGED, run
+from experiments.shift import SHOWN, TUNED_ON, UNMERGED, Plan, run
 from experiments.shift_alerts import Chain, Warned
-from experiments.shift_desk import Case, Desk, Duty, Step, worked
-from experiments.shift_orders import CALL, FIRST, NOBODY, ORACLE, ORDERS, OURS, Ranked, by_call
+from experiments.shift_desk import Case, Desk, Duty, Ledger, Step, worked
+from experiments.shift_orders import (
+    CALL,
+    FIRST,
+    MINUTES,
+    NOBODY,
+    ORACLE,
+    ORDERS,
+    OURS,
+    Ranked,
+    by_call,
+    oracle,
+)
+from experiments.shift_tally import Tally, Worked
 from models.dissuasion import Hazard
 from models.policy import Policy, standard_levels
 
@@ -52,8 +65,8 @@ def desk(manners: Manners, *warnings: tuple[int, int, float], merged: bool = Tru
 def test_every_order_is_shown_and_said_to_be_simulated(result: Result) -> None:
     assert [row[0] for row in result.rows] == list(SHOWN)
     assert {len(row) for row in result.rows} == {len(result.columns)}
-    assert result.title.startswith("Simulated city")
-    assert result.notes[0].startswith("Simulated: 600 subscribers")
+    assert result.title.startswith("Simulated cities")
+    assert result.notes[0].startswith("Simulated: 2 cities (seeds 7, 8; settings were chosen on")
 
 
 def test_promised_figures_are_there_as_numbers(result: Result) -> None:
@@ -67,6 +80,89 @@ def test_promised_figures_are_there_as_numbers(result: Result) -> None:
     assert figures["simulated"] is True
     assert figures["duplicates"][OURS] == 0 < figures["duplicates"][UNMERGED]
     assert figures["cny_per_officer_hour"][NOBODY] == 0.0
+    assert set(figures["deadlines_kept"]) == set(figures["duplicates_share"]) == set(SHOWN)
+
+
+def test_cities_are_shown_one_by_one_and_add_up(result: Result) -> None:
+    whole, each = result.figures["cny_per_officer_hour"], result.figures["by_city"]
+    assert list(each) == ["7", "8"]
+    for name in SHOWN:
+        found = [city["cny_per_officer_hour"][name] for city in each.values()]
+        assert np.mean(found) == pytest.approx(whole[name], abs=1e-3)
+        counted = [city["duplicates"][name] for city in each.values()]
+        assert sum(counted) == result.figures["duplicates"][name]
+
+
+def test_no_city_is_judged_that_settings_were_chosen_on_and_none_shares_its_luck() -> None:
+    plan = Plan()
+    seeds = [seed for place in range(len(plan.chains)) for seed in plan.seeds(place)]
+    assert len(set(seeds)) == len(plan.chains) * plan.courses
+    tuned = Chain(city=City(seed=TUNED_ON, staged=0))
+    with pytest.raises(ValueError, match="expected cities of different seeds, none of them 3"):
+        Plan(chains=[tuned])
+    with pytest.raises(ValueError, match="found seeds"):
+        Plan(chains=[plan.chains[0]] * 2)
+
+
+def city(better: float, noise: float, seed: int) -> Worked:
+    """Days of very unequal money; one order saves a constant share more, but for its own noise."""
+    rng = np.random.default_rng(seed)
+    money = rng.lognormal(9.0, 1.0, 20)
+    other = money * better * np.exp(noise * rng.standard_normal((3, 20)))
+    rest = (1, 1, 0, 1, 0, 1, 1, 4.0)
+    told = {"a": other, "b": np.array([money] * 3), "idle": np.zeros((3, 20))}
+    return Worked({name: [Ledger(one, *rest) for one in rows] for name, rows in told.items()},
+                  "idle")  # fmt: skip
+
+
+def test_what_all_orders_share_does_not_widen_the_gain() -> None:
+    tally = Tally([city(1.3, 0.0, 1), city(1.3, 0.0, 2), city(1.3, 0.0, 3)], 24.0)
+    for gain in (tally.gain("a", "b"), tally.gain_elsewhere("a", "b")):
+        assert (gain.low, gain.value, gain.high) == pytest.approx((30.0, 30.0, 30.0))
+    money = tally.an_hour("b")
+    assert money.low < 0.9 * money.value < 1.1 * money.value < money.high
+
+
+def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
+    rng = np.random.default_rng(0)
+    held = np.array([holds(rng) for _ in range(300)]).mean(axis=0)
+    assert (held > 0.9).all()
+
+
+def holds(rng: np.random.Generator) -> tuple[bool, bool]:
+    """Whether a gain's two intervals hold a true 25 %: luck in each cell, courses that differ."""
+    cities = []
+    for _ in range(4):
+        money = rng.lognormal(9.0, 1.0, (1, 12)) * np.ones((4, 1))
+        course = np.exp(0.1 * rng.standard_normal((4, 1)) - 0.1**2 / 2)
+        luck = rng.binomial(1, [[[0.5]], [[0.4]]], (2, 4, 12))
+        money = np.stack([money * course, money, 0 * money]) * np.stack([*luck, luck[0]])
+        rest = (1, 1, 0, 1, 0, 1, 1, 4.0)
+        names = ("a", "b", "idle")
+        cities.append(
+            Worked({n: [Ledger(o, *rest) for o in m] for n, m in zip(names, money, strict=True)},
+                   "idle")
+        )  # fmt: skip
+    tally = Tally(cities, 24.0)
+    found = tally.gain("a", "b"), tally.gain_elsewhere("a", "b")
+    return found[0].low <= 25 <= found[0].high, found[1].low <= 25 <= found[1].high
+
+
+def test_the_interval_grows_with_what_differs_and_another_city_is_less_certain() -> None:
+    same = Tally([city(1.3, 0.1, seed) for seed in (1, 2, 3, 4)], 24.0)
+    unlike = Tally([city(1.0 + 0.2 * seed, 0.1, seed) for seed in (1, 2, 3, 4)], 24.0)
+
+    here, there = unlike.gain("a", "b"), unlike.gain_elsewhere("a", "b")
+    steady = same.gain_elsewhere("a", "b")
+    assert here.value == pytest.approx(there.value)
+    assert there.high - there.low > here.high - here.low > 0
+    assert there.high - there.low > steady.high - steady.low
+
+
+def test_two_cities_say_nothing_of_a_third() -> None:
+    gain = Tally([city(1.3, 0.1, 1), city(1.2, 0.1, 2)], 24.0).gain_elsewhere("a", "b")
+    assert np.isfinite(gain.value)
+    assert np.isnan([gain.low, gain.high]).all()
 
 
 def test_one_citizen_is_one_case_and_without_merging_he_is_called_again() -> None:
@@ -112,6 +208,28 @@ def test_the_oracle_calls_only_who_has_money_to_lose() -> None:
     ledger = worked(desk(READY, (1, NOON, 0.1), (2, NOON, 0.9)), ORDERS[ORACLE]())
     assert (ledger.attempts, ledger.believed) == (1, 1)
     assert ledger.avoided_cny.sum() == 500.0
+
+
+def test_the_oracle_skips_nobody_who_is_worth_more() -> None:
+    people = range(1, 40)
+    done = desk(Manners(), *((one, NOON, 0.3) for one in people))
+    money = np.random.default_rng(0).lognormal(8.0, 1.0, len(people)).tolist()
+    done.course.swindles = Swindles(
+        {one: [(NOON - HOUR, "engaged")] for one in people},
+        {one: [(NOON + HOUR // 3, cny)] for one, cny in zip(people, money, strict=True)},
+    )
+    done.hear(NOON)
+    cases, course = done.workable(NOON), done.course
+
+    def worth(case: Case, way: tuple[str, str]) -> float:
+        who = (case.subscriber, way, NOON)
+        chance = course.reached(*who) * course.believed(*who)
+        return course.at_stake(*who) * chance / course.expected_minutes(*who)
+
+    step = oracle(done, cases, NOON, 600.0)
+    assert step is not None
+    most = max(((case, way) for case in cases for way in MINUTES), key=lambda one: worth(*one))
+    assert (step.case.subscriber, step.way) == (most[0].subscriber, most[1])
 
 
 def test_a_ranking_takes_the_highest_and_never_past_the_shift() -> None:
