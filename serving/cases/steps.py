@@ -5,12 +5,12 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
 from models.dissuasion import Rates, Tried
-from models.work_list import Candidate, best
+from models.work_list import Candidate, Next, best
 from serving.cases.case import Case
 from serving.cases.config import CaseConfig
 from serving.cases.contracts import Step
 
-__all__ = ["Budget", "budget", "candidate", "next_step"]
+__all__ = ["Budget", "budget", "candidate", "next_step", "told"]
 
 DAY = timedelta(days=1)
 
@@ -76,8 +76,11 @@ def next_step(case: Case, tried: Sequence[Tried], now: datetime, rates: Rates) -
     if case.closed:
         return None
     found = best(candidate(case, tried), now, rates)
-    if found is None:
-        return None
+    return None if found is None else told(found)
+
+
+def told(found: Next) -> Step:
+    """A line's step, as it is told with its case."""
     said = asdict(found)
     del said["case_id"]
     return Step(**said)

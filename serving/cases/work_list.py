@@ -22,7 +22,7 @@ from serving.cases.districts import keep_one
 from serving.cases.forms import Deed, Done, Turn, Work, acted, conflict, do_once, once
 from serving.cases.ids import new_id
 from serving.cases.routing import first_tier
-from serving.cases.steps import DAY
+from serving.cases.steps import DAY, told
 from serving.cases.tables import CASES, NOTES
 from serving.problems import Problem
 from serving.scrub import scrubbed
@@ -102,14 +102,12 @@ async def take_next(turn: Turn, minutes_left: float, key: str) -> Acted | None:
         for limit in (_FEW, None):  # all the first may have gone to officers who asked just now
             for line in await listed(turn, minutes_left, limit):
                 if (case := await _still_free(turn, line.case.case_id)) is not None:
-                    step = line.step
-                    done = _held(turn, case, f"下一步：{step.zh}", f"next: {step.en}")
-                    told = await acted(turn, case, Deed("take"), done)
-                    return BulkAnswer(items=(BulkItem(case_id=case.case_id, done=told),))
+                    done = await acted(turn, case, Deed("take"), _taken(turn, case, line.step))
+                    return BulkAnswer(items=(BulkItem(case_id=case.case_id, done=done),))
         return BulkAnswer(items=())
 
-    told = await once(turn, key, {"deed": "take_next"}, work)
-    items = BulkAnswer.model_validate(told).items
+    answer = await once(turn, key, {"deed": "take_next"}, work)
+    items = BulkAnswer.model_validate(answer).items
     return items[0].done if items else None
 
 
@@ -288,6 +286,11 @@ def _held(turn: Turn, case: Case, zh: str, en: str) -> Done:
         assignee=case.assignee or turn.actor.name,
     )
     return Done(held, zh, en)
+
+
+def _taken(turn: Turn, case: Case, step: Next) -> Done:
+    held = _held(turn, case, f"下一步：{step.zh}", f"next: {step.en}")
+    return replace(held, next=told(step))
 
 
 def _let_go(case: Case) -> Case:

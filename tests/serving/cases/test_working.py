@@ -350,6 +350,8 @@ def test_two_officers_who_ask_for_the_next_case_get_two(desk: Desk, opened) -> N
     first, second = desk.together((LI, ask("next-li-1")), (WANG, ask("next-wang-1")))
     assert {first.locked_by, second.locked_by} == {"li", "wang"}
     assert first.case_id != second.case_id
+    assert first.next is not None
+    assert first.next.zh in first.zh
     assert desk.act(work_list.take_next, 480, "next-li-1") == first  # a double click
     assert desk.act(work_list.take_next, 480, "next-zhao-1", by=Actor("zhao", Role.OFFICER)) is None
 
