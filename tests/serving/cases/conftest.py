@@ -7,11 +7,13 @@ from typing import Any, TypeVar
 
 import pytest
 from sqlalchemy import select, text
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from data.database import upgrade
 from data.settings import Settings
 from data.stores import open_database
+from serving.access import ACCOUNTS
 from serving.cases.admission import admit
 from serving.cases.case import Case
 from serving.cases.config import CaseConfig
@@ -87,6 +89,25 @@ def database(server: str) -> Database:
     found = Database(server)
     found.within(lambda connection: connection.execute(text(f"TRUNCATE {TABLES} CASCADE")))
     return found
+
+
+@pytest.fixture
+def officers(database: Database) -> tuple[str, ...]:
+    """Accounts of those who work cases."""
+    names = ("li", "wang", "zhao")
+    rows = [
+        {
+            "name": name,
+            "role": "officer",
+            "must_change": False,
+            "created_at": NOW,
+            "changed_at": NOW,
+        }
+        for name in names
+    ]
+    there = insert(ACCOUNTS).on_conflict_do_nothing()
+    database.within(lambda connection: connection.execute(there, rows))
+    return names
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import pytest
 from sqlalchemy import select
 
 from data.pseudonyms import Pseudonymiser
-from serving.access.accounts import Account, add_account, find_account
 from serving.access.roles import Actor, Role
 from serving.cases.admission import admit
 from serving.cases.contracts import Form
@@ -73,15 +72,12 @@ def test_a_file_of_something_else_is_told_so(given) -> None:
         given(f"number,district\n{NUMBER},渝中区\n", encoding="gb18030")
 
 
-def test_who_assigns_a_case_may_say_where(opened, alert, database, config, now) -> None:
+def test_who_assigns_a_case_may_say_where(opened, database, config, now, officers) -> None:
     case = opened(level="red")
     chief = Actor("chief", Role.SUPERVISOR)
     form = Form(case_id=case.case_id, version=case.version, key="key-12345678")
 
     async def moved(connection):
-        if await connection.run_sync(find_account, "li") is None:
-            li = Account("li", Role.OFFICER, None)
-            await connection.run_sync(add_account, li, "no password opens this", now)
         return await reassign(Turn(connection, chief, now, config), form, "li", district="渝中区")
 
     assert database.within(moved).tier == "station"

@@ -10,11 +10,9 @@ import httpx
 import numpy as np
 import pytest
 from sqlalchemy import insert, select, update
-from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from data.pseudonyms import Pseudonymiser
-from serving.access import ACCOUNTS
 from serving.access.audit import AUDIT
 from serving.access.roles import Action, Actor, Role
 from serving.app import create
@@ -329,12 +327,9 @@ def test_an_outcome_closes_and_can_be_taken_back(ask: Any, opened: Any, database
 
 
 def test_a_supervisor_gives_a_case_to_an_officer_who_exists(
-    ask: Any, opened: Any, database: Any, now: Any
+    ask: Any, opened: Any, officers: Any
 ) -> None:
     case = opened()
-    row = {"name": "li", "role": "officer", "must_change": False}
-    given = postgresql.insert(ACCOUNTS).values(**row, created_at=now, changed_at=now)
-    database.within(lambda one: one.execute(given.on_conflict_do_nothing()))
     assert ask(address(case, "reassign"), form(case, to="nobody"), by=CHIEF).status_code == 422
     page = ask(address(case, "reassign"), form(case, to="li"), by=CHIEF)
     assert "assigned to li" in text_of(page, "told")

@@ -75,7 +75,7 @@ class Desk:
 
 
 @pytest.fixture
-def desk(database: Any, config: CaseConfig, now: datetime) -> Desk:
+def desk(database: Any, config: CaseConfig, now: datetime, officers: tuple[str, ...]) -> Desk:
     return Desk(database, config, now)
 
 
