@@ -45,6 +45,18 @@ ACTIONS: Mapping[str, tuple[str, str]] = {
     Action.READ_DECISION: ("查看评分记录", "read a decision"),
     Action.READ_AUDIT: ("查看审计日志", "looked at the audit log"),
     Action.PUBLISH_MODEL: ("发布模型", "published a model"),
+    Action.TAKE_IN: ("接收外部联系记录", "took in another platform's contact"),
+    "sign_in": ("登录", "signed in"),
+    "sign_out": ("退出", "signed out"),
+    "change_password": ("修改密码", "changed the own password"),
+    "add_account": ("新建账号", "made an account"),
+    "set_password": ("重置密码", "gave out a new password"),
+    "disable_account": ("停用账号", "disabled an account"),
+    "enable_account": ("启用账号", "enabled an account"),
+    "unlock_account": ("解除锁定", "unlocked an account"),
+    "issue_key": ("发放接口密钥", "gave out a key"),
+    "revoke_key": ("收回接口密钥", "took a key back"),
+    "expire": ("措施到期", "a measure expired"),
 }
 """What an act is called on screen; others by their code."""
 
