@@ -40,7 +40,8 @@ SETTINGS = (
     Setting(
         "FOREWARN_PSEUDONYM_KEY",
         "a development key generated under FOREWARN_VAR, with a loud warning",
-        "secret that keys all pseudonyms and seals quarantined records: 64 or more hex digits",
+        "secret that keys all pseudonyms and seals quarantined records and the numbers of citizens "
+        "who were warned: 64 or more hex digits",
     ),
     Setting("FOREWARN_PSEUDONYM_HASH", "sha256", "hash of the pseudonyms: `sha256` or `sm3`"),
     Setting("FOREWARN_ZONE", "Asia/Shanghai", "the city's time zone, for nights and screens"),
