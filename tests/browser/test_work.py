@@ -309,3 +309,51 @@ def test_without_scripts_the_loop_works_too(
     assert "已记录：未联系上" in page.inner_text("#told")
     assert page.locator(".timeline .attempt").count() == 1
     context.close()
+
+
+def test_a_request_is_signed_by_another_person_and_lifted_when_the_citizen_was_right(
+    visit: Make, alerted: Make, deployed: Running, found_by_axe: Make, pictures: Path
+) -> None:
+    who = alerted()
+    officer = visit(WORK, role="officer", name="asks")
+    live(officer)
+    opened(officer, who)
+    address = officer.url
+    case_id = address.rsplit("/", 1)[1]
+    officer.click("#draft-number_shut_down summary")
+    officer.click("#draft-number_shut_down button")
+    officer.wait_for_selector("#requests li:has-text('号码关停')")
+    assert officer.locator("#requests button.primary").count() == 0  # not his to sign
+    approver = visit("/console/overview", role="approver", name="signs")
+    assert found_by_axe(approver) == []
+    approver.screenshot(path=pictures / "approver-zh.png", full_page=True)
+    waiting = approver.locator("#awaiting li", has=approver.locator(f'a[href$="{case_id}"]'))
+    waiting.locator("button.primary").click()
+    approver.wait_for_load_state()
+    assert approver.locator(f'#awaiting a[href$="{case_id}"]').count() == 0
+    request = officer.locator("#requests li", has_text="号码关停")
+    for _ in range(40):
+        officer.goto(address)
+        if request.locator("[id^=answer-]").count():
+            break
+        officer.wait_for_timeout(250)
+    request.locator("[id^=answer-] summary").click()
+    request.locator("[id^=answer-] [name=answer]").select_option("accepted")
+    request.locator("[id^=answer-] button").click()
+    officer.wait_for_selector("#requests .tag:has-text('已执行')")
+    officer.click("#appeal summary")
+    officer.fill("#appeal [name=words]", "我是在给孩子交学费")
+    officer.click("#appeal button")
+    officer.wait_for_selector("#requests:has-text('我是在给孩子交学费')")
+    chief = visit("/console/overview", role="supervisor", name="decides")
+    appeal = chief.locator("#awaiting li", has_text="我是在给孩子交学费")
+    appeal.locator("[name=found]").select_option("case")
+    appeal.locator("[name=reason]").fill("学校已证实")
+    appeal.locator("button").click()
+    chief.wait_for_load_state()
+    assert chief.locator("#awaiting li", has_text="我是在给孩子交学费").count() == 0
+    found = [row for row in labels(deployed).to_pylist() if row["case_id"] == case_id]
+    assert [row["verdict"] for row in found] == ["none"]
+    officer.goto(address)
+    assert "误报" in officer.inner_text("main")
+    assert "已撤销" in request.inner_text()
