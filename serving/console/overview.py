@@ -6,6 +6,7 @@ from datetime import timedelta
 from functools import partial
 from math import isfinite
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -85,6 +86,7 @@ async def overview_page(pages: Pages, request: Request) -> Response:
         "periods": PERIODS,
         "names": Names.of(room),
         "clock": room.config.clock,
+        "here": lambda at: at.astimezone(ZoneInfo(room.config.zone)),
         "how_late": partial(how_late, room=room),
         "residents": residents,
         "fair": fairness(shown.places),
