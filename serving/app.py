@@ -14,6 +14,8 @@ from starlette.routing import Route
 from serving import metrics, openapi
 from serving.access.gate import actor_of
 from serving.asking import from_body, from_query
+from serving.cases.reading import note_decision
+from serving.cases.room import CaseRoom
 from serving.cases.routes import routes as case_routes
 from serving.console import Assets, Pages, mounted
 from serving.contracts import Health
@@ -92,7 +94,11 @@ async def _reports(request: Request) -> Response:
 
 
 async def _decision(request: Request) -> Response:
-    record = await _scorer(request).record(request.path_params["event_id"])
+    event_id: str = request.path_params["event_id"]
+    record = await _scorer(request).record(event_id)
+    room: CaseRoom = request.app.state.cases
+    async with room.turn(actor_of(request.scope)) as turn:
+        await note_decision(turn, event_id)
     return _reply(record.model_dump_json())
 
 

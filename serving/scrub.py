@@ -10,7 +10,14 @@ import traceback
 
 __all__ = ["Scrub", "install", "scrubbed"]
 
-_DIGITS = re.compile(r"\+?\d(?:[\d -]{5,}\d)")
+_APART = (
+    r"\d \t\u00a0\u3000\u2010-\u2015\u2212\uff0d-"  # spaces and dashes, also a Chinese keyboard's
+)
+_DIGITS = re.compile(
+    rf"\+?\d(?:[{_APART}]{{5,}}\d)"
+    r"|(?<!\d)\d{3,4}(?:(?:[^\w\n]|_)\d{4}){2,4}(?!\d)"  # in groups, by whatever sign
+    r"|[〇零一二三四五六七八九]{7,}"
+)
 _VALUES = re.compile(r"(input_value|input|parameters)\s*[=:].*", re.IGNORECASE)
 _QUOTED = re.compile(r"DETAIL:.*", re.DOTALL)
 

@@ -30,6 +30,7 @@ from serving.problems import Problem
 __all__ = ["Identity", "LocalIdentity"]
 
 AT_ONCE = 2  # passwords checked at a time in one worker: each takes 64 MiB
+MOST = 16  # signing in at a time, those who wait for it among them: seconds of work
 
 
 class Identity(Protocol):
@@ -60,9 +61,25 @@ class LocalIdentity:
         self._engine = engine
         self._passwords = passwords or Passwords()
         self._room = asyncio.Semaphore(AT_ONCE)
+        self._in_hand = 0
 
     async def identify(self, proof: Mapping[str, str], at: datetime) -> Account:
-        """See `Identity`; the same work is done for names that do not exist."""
+        """See `Identity`; the same work is done for names that do not exist.
+
+        Raises
+        ------
+        Problem
+            Also ``busy``, before the try is counted: a flood of guesses must not hold all places.
+        """
+        if self._in_hand >= MOST:
+            raise Problem("busy", f"{MOST} sign in at the moment", retry_after_s=5)
+        self._in_hand += 1
+        try:
+            return await self._identified(proof, at)
+        finally:
+            self._in_hand -= 1
+
+    async def _identified(self, proof: Mapping[str, str], at: datetime) -> Account:
         name, password = proof.get("name", ""), proof.get("password", "")
         async with self._engine.begin() as connection:
             until = await connection.run_sync(count_try, name, at)

@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from serving.access.audit import AUDIT, Act, record
-from serving.access.roles import Action, Actor, demand
+from serving.access.roles import Action, Actor, demand, demand_sight
 
 __all__ = ["MOST_EXPORTED", "PAGE", "Sought", "Trace", "TrailPage", "as_csv", "look", "taken_out"]
 
@@ -104,9 +104,9 @@ async def look(
     Raises
     ------
     Problem
-        ``forbidden``.
+        ``forbidden``, also for one who sees one district.
     """
-    demand(actor, Action.READ_AUDIT)
+    _demand_whole(actor)
     found = [Trace(*row) for row in await connection.execute(_query(sought).limit(size + 1))]
     shown = tuple(found[:size])
     await record(connection, _act(actor, "look", sought, shown), at)
@@ -121,9 +121,9 @@ async def taken_out(
     Raises
     ------
     Problem
-        ``forbidden``.
+        ``forbidden``, also for one who sees one district.
     """
-    demand(actor, Action.READ_AUDIT)
+    _demand_whole(actor)
     found = await connection.execute(_query(sought).limit(MOST_EXPORTED))
     traces = tuple(Trace(*row) for row in found)
     await record(connection, _act(actor, "export", sought, traces), at)
@@ -149,6 +149,11 @@ def as_csv(traces: Iterable[Trace]) -> str:
     writer.writerow(COLUMNS)
     writer.writerows(map(_cells, traces))
     return file.getvalue()
+
+
+def _demand_whole(actor: Actor) -> None:
+    demand(actor, Action.READ_AUDIT)
+    demand_sight(actor, None)  # a record says no district
 
 
 def _cells(trace: Trace) -> Iterator[str]:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints, model_validator
 
-from data.events import Phone, System
+from data.events import Phone
 from serving.cases.contracts import (
     Acted,
     Attempt,
@@ -18,6 +18,7 @@ from serving.cases.contracts import (
     Moment,
     Officer,
     Outcome,
+    Platform,
     Step,
     Words,
 )
@@ -300,7 +301,7 @@ class ReportedAttempt(Contract):
 
     key: Key = Field(description="chosen by the platform; the same key counts once")
     subscriber: Phone = Field(description="line of the citizen")
-    platform: System = Field(description="who made it: 12381, 96110, a bank, an app")
+    platform: Platform = Field(description="who made it: 12381, 96110, a bank, an app")
     channel: Code = Field(description="e.g. sms_12381, ai_call, app_push")
     script: Code = Field("plain", description="e.g. plain, scheme")
     reached: bool = Field(description="answered and listened; of a text: delivered")

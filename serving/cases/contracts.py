@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from data.events import EARLIEST, LATEST, ScamType, System
+from serving.scrub import scrubbed
 
 __all__ = [
     "Acted",
@@ -30,6 +31,7 @@ __all__ = [
     "Officer",
     "Outcome",
     "OutcomeKind",
+    "Platform",
     "Step",
     "Words",
 ]
@@ -41,8 +43,18 @@ Words = Annotated[
         strip_whitespace=True, min_length=1, max_length=2_000, pattern=r"^[^\u0000]*$"
     ),
 ]
+
+
+def _nobodys_number(text: str) -> str:
+    if scrubbed(text) != text:
+        raise ValueError("a name, without a long number")
+    return text
+
+
 District = Annotated[
-    str, StringConstraints(strip_whitespace=True, pattern=r"^[^\W\d_][\w ·()（）-]{0,63}$")
+    str,
+    StringConstraints(strip_whitespace=True, pattern=r"^[^\W\d_][\w ·()（）-]{0,63}$"),
+    AfterValidator(_nobodys_number),
 ]
 """A district's name: begins with a letter, so that a number in the wrong column is refused."""
 
@@ -57,7 +69,11 @@ Moment = Annotated[AwareDatetime, AfterValidator(_of_this_age)]
 """A time with its offset, as far back and ahead as PostgreSQL and Python agree."""
 Officer = Annotated[str, StringConstraints(pattern=r"^[\w.:@-]{1,64}$")]
 CaseId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f-]{36}$")]
-Code = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,32}$")]
+Code = Annotated[
+    str, StringConstraints(pattern=r"^[a-z0-9_]{1,32}$"), AfterValidator(_nobodys_number)
+]
+Platform = Annotated[System, AfterValidator(_nobodys_number)]
+"""Codes and names go into the audit log as they are, so that they carry nobody's number."""
 Key = Annotated[str, StringConstraints(pattern=r"^[\w.:-]{8,64}$")]
 MAX_MINUTES = 24 * 60
 
@@ -90,7 +106,7 @@ class Attempt(Contract):
     refused: bool = Field(False, description="hung up or shut the door")
     minutes: float = Field(ge=0, le=MAX_MINUTES, description="it took, in minutes")
     at: Moment | None = Field(None, description="when; now by default")
-    platform: System = Field("96110", description="who made it: 96110, a station, a bank")
+    platform: Platform = Field("96110", description="who made it: 96110, a station, a bank")
 
     @model_validator(mode="after")
     def _agrees(self) -> "Attempt":

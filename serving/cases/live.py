@@ -30,6 +30,7 @@ __all__ = ["CHANNEL", "Live", "Pace", "announce"]
 
 CHANNEL = "forewarn_cases"
 _LOG = logging.getLogger("forewarn.serving")
+_OWN = 8  # streams of one person in a worker; a browser opens six connections to a host
 Still = Callable[[], Awaitable[bool]]
 """Whether he who listens may still."""
 
@@ -60,6 +61,7 @@ class Pace:
 
 @dataclass(eq=False)
 class _Listener:
+    who: str = ""
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -101,16 +103,16 @@ class Live:
         self._wake()
 
     @contextmanager
-    def _listening(self) -> Iterator[_Listener]:
-        listener = _Listener()
+    def _listening(self, who: str) -> Iterator[_Listener]:
+        listener = _Listener(who)
         self._listeners.add(listener)
         try:
             yield listener
         finally:
             self._listeners.discard(listener)
 
-    def room(self) -> None:
-        """Check that one more may listen.
+    def room(self, who: str = "") -> None:
+        """Check that one more may listen, and that not all of them are his.
 
         Raises
         ------
@@ -119,8 +121,12 @@ class Live:
         """
         if self._ended or len(self._listeners) >= self._most:
             raise Problem("busy", f"{self._most} pages are told by this worker", retry_after_s=20)
+        if who and sum(each.who == who for each in self._listeners) >= _OWN:
+            raise Problem("busy", f"{_OWN} pages of yours are told", retry_after_s=20)
 
-    async def stream(self, still: Still, last: str | None = None) -> AsyncIterator[bytes]:
+    async def stream(
+        self, still: Still, last: str | None = None, who: str = ""
+    ) -> AsyncIterator[bytes]:
         """What one page is told, until he who looks at it may no longer.
 
         Parameters
@@ -129,8 +135,10 @@ class Live:
             Asked before each word: whether he may.
         last : str, optional
             ``Last-Event-ID`` of a page that comes back: what it may have missed is told at once.
+        who : str, optional
+            Whose page it is (see `room`).
         """
-        with self._listening() as listener:
+        with self._listening(who) as listener:
             yield f"retry: {self._pace.again_s * 1_000:.0f}\n\n".encode()
             if last is not None and last != self._name:
                 listener.news.set()

@@ -13,10 +13,10 @@ from serving.cases.case import Case
 from serving.cases.contracts import Step
 from serving.cases.forms import Turn, locked_case
 from serving.cases.steps import DAY, Budget, budget, next_step
-from serving.cases.tables import ATTEMPTS, EVIDENCE, NOTES, OUTCOMES
+from serving.cases.tables import ATTEMPTS, CASES, EVIDENCE, NOTES, OUTCOMES
 from serving.problems import Problem
 
-__all__ = ["Card", "read", "read_evidence"]
+__all__ = ["Card", "note_decision", "read", "read_evidence"]
 
 Rows = tuple[Mapping[str, Any], ...]
 
@@ -96,6 +96,25 @@ async def read_evidence(turn: Turn, case_id: str, event_id: str) -> Mapping[str,
     act = audit.Act(turn.actor.name, turn.actor.role, Action.READ_DECISION, case_id, detail=detail)
     await audit.record(turn.connection, act, turn.now)
     return dict(row)
+
+
+async def note_decision(turn: Turn, event_id: str) -> None:
+    """Let the actor read a decision that there is; that he did goes into the audit log.
+
+    Raises
+    ------
+    Problem
+        ``forbidden``; ``not-found``, where he sees one district, for one of no case of it.
+    """
+    demand(turn.actor, Action.READ_DECISION)
+    if turn.actor.district is not None:
+        of_case = EVIDENCE.join(CASES, CASES.c.case_id == EVIDENCE.c.case_id)
+        his = (EVIDENCE.c.event_id == event_id, CASES.c.district == turn.actor.district)
+        query = select(CASES.c.case_id).select_from(of_case).where(*his).limit(1)
+        if await turn.connection.scalar(query) is None:
+            raise Problem("not-found", "no decision with this event_id")
+    act = audit.Act(turn.actor.name, turn.actor.role, Action.READ_DECISION, event_id)
+    await audit.record(turn.connection, act, turn.now)
 
 
 async def _rows(turn: Turn, table: Table, case_id: str, time: str) -> Rows:

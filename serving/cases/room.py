@@ -48,11 +48,16 @@ class CaseRoom:
         Raises
         ------
         Problem
-            ``unavailable`` if the database is away.
+            ``unavailable`` if the database is away; ``invalid-parameter`` for what it cannot hold.
         """
         try:
             async with self.engine.begin() as connection:
                 yield Turn(connection, actor, self.clock(), self.config, self.rates)
+        except exc.DataError:
+            # such as the character zero; the driver's words repeat what was sent
+            raise Problem(
+                "invalid-parameter", "expected text and numbers that can be kept, found others"
+            ) from None
         except (exc.OperationalError, exc.TimeoutError, OSError) as error:
             raise Problem(
                 "unavailable", "nothing was recorded", {"degraded": ["cases"]}, 1

@@ -13,7 +13,7 @@ from sqlalchemy import ARRAY, Text, any_, cast, insert, select
 
 from models.work_list import Next
 from serving.access import ACCOUNTS
-from serving.access.roles import MAY, Action, Role, demand
+from serving.access.roles import MAY, Action, Actor, Role, demand
 from serving.cases.attempts import attempts_of, contacted
 from serving.cases.backlog import free_cases, steps_of
 from serving.cases.case import Case, State
@@ -161,8 +161,8 @@ async def note(turn: Turn, form: Form, words: str) -> Acted:
     return await do_once(turn, form, Deed("note", {"text": words}), work)
 
 
-async def _demand_officer(turn: Turn, name: str) -> None:
-    """Let a name pass that is an account's who works cases: else a case would be nobody's.
+async def _demand_officer(turn: Turn, name: str, district: str | None) -> None:
+    """Let a name pass whose account works cases of a district: else a case would be nobody's.
 
     Raises
     ------
@@ -170,13 +170,21 @@ async def _demand_officer(turn: Turn, name: str) -> None:
         ``conflict``.
     """
     demand(turn.actor, Action.ASSIGN_CASE)
-    query = select(ACCOUNTS.c.role).where(ACCOUNTS.c.name == name, ACCOUNTS.c.disabled_at.is_(None))
-    role = await turn.connection.scalar(query)
-    if role is None or Action.WORK_CASE not in MAY[Role(role)]:
+    query = select(ACCOUNTS.c.role, ACCOUNTS.c.district).where(
+        ACCOUNTS.c.name == name, ACCOUNTS.c.disabled_at.is_(None)
+    )
+    row = (await turn.connection.execute(query)).one_or_none()
+    if row is None or Action.WORK_CASE not in MAY[Role(row.role)]:
         raise conflict(
             "expected the account of one who works cases, found none; choose another",
             "没有可办理案件的此账号，请重新选择",
             "nobody who works cases has this account: choose another",
+        )
+    if not Actor(name, Role(row.role), row.district).sees(district):
+        raise conflict(
+            "expected one who sees the case's district, found one of another; choose another",
+            "此人看不到该案所在辖区，请重新选择",
+            "he does not see the case's district: choose another",
         )
 
 
@@ -220,7 +228,7 @@ async def _bulk(turn: Turn, forms: Sequence[Form], key: str, what: tuple[Deed, W
 
 def _reassignment(turn: Turn, to: str, district: str | None) -> tuple[Deed, Work]:
     async def work(case: Case) -> Done:
-        await _demand_officer(turn, to)
+        await _demand_officer(turn, to, case.district if district is None else district)
         moved = replace(_let_go(case), assignee=to)
         if district is not None and district != case.district:
             tier = first_tier(case.level, district, turn.config)

@@ -13,11 +13,12 @@ from data.database import events
 from serving.access.gate import actor_of
 from serving.access.roles import Action, demand
 from serving.cases import attempts, outcomes, work_list
+from serving.cases.case import Case
 from serving.cases.contracts import Acted
-from serving.cases.forms import Turn
+from serving.cases.forms import Turn, locked_case
 from serving.cases.numbers import Revealed, reveal
 from serving.cases.precedents import Leading, Precedents, leading, precedents
-from serving.cases.reading import Card, read, read_evidence
+from serving.cases.reading import read, read_evidence
 from serving.cases.room import CaseRoom
 from serving.cases.scripts import script_for
 from serving.cases.shift import officers
@@ -155,10 +156,13 @@ async def show(pages: Pages, request: Request, said: Said) -> Response:
     room, actor = _room(request), actor_of(request.scope)
     try:
         async with room.turn(actor) as turn:
-            card = await read(turn, case_id)
+            demand(actor, Action.READ_CASE)
+            case = await locked_case(turn, case_id)
+            measures = await measures_of(turn, office_of(request), case)
             led = await leading(turn, case_id)
-            told = await _told(turn, card, led)
-            told["measures"] = await measures_of(turn, office_of(request), card.case)
+            told = {"measures": measures, **await _told(turn, case, led)}
+            card = await read(turn, case_id)  # last: the record of it holds up all others
+            told |= {"card": card, "timeline": timeline(card, told["words"])}
     except Problem as problem:
         gone = {"problem": problem, "card": None, "said": said}
         return pages.page(request, PAGE, gone, status=problem.kind.status)
@@ -172,18 +176,16 @@ async def show(pages: Pages, request: Request, said: Said) -> Response:
     return pages.page(request, PAGE, told, status=status)
 
 
-async def _told(turn: Turn, card: Card, led: Leading | None) -> dict[str, Any]:
-    case, words = card.case, Words(turn.config, turn.now)
+async def _told(turn: Turn, case: Case, led: Leading | None) -> dict[str, Any]:
+    words = Words(turn.config, turn.now)
     found: Precedents = await precedents(turn, case.case_id, led)
     may_assign = turn.actor.may(Action.ASSIGN_CASE)
     return {
-        "card": card,
         "case": case,
         "led": led,
         "words": words,
         "script": script_for(case.scam_type, case.stage),
         "precedents": found,
-        "timeline": timeline(card, words),
         "officers": await officers(turn) if may_assign and not case.closed else (),
         "mine": words.held_by(case) == turn.actor.name,
         "outcome_words": outcomes.WORDS,

@@ -59,8 +59,11 @@ async def enter(request: Request, proof: Mapping[str, str], back: str) -> Respon
 
 async def leave(request: Request) -> Response:
     """Answer ``POST /console/sign-out``."""
+    token = request.scope["state"]["token"]
+    if token is None:
+        raise Problem("forbidden", "expected a session to end, found a key")
     way: SignIn = request.app.state.sign_in
-    await way.leave(actor_of(request.scope), request.scope["state"]["token"])
+    await way.leave(actor_of(request.scope), token)
     response = RedirectResponse(SIGN_IN, _SEE_OTHER)
     response.headers.append("set-cookie", no_cookie(https=_https(request)))
     return response

@@ -16,7 +16,7 @@ from serving.cases.live import Live
 from serving.cases.room import CaseRoom
 from serving.cases.shift import Choice, officers, shift
 from serving.cases.work_list import BulkAnswer, bulk_reassign, bulk_snooze, take_next
-from serving.console.filled import mistaken, until
+from serving.console.filled import mistaken, read, until
 from serving.console.pages import Pages
 from serving.console.presence import still_there
 from serving.console.words import Words, new_key
@@ -61,7 +61,7 @@ async def next_case(pages: Pages, request: Request) -> Response:
     async with request.form(max_files=0, max_fields=8) as form:
         key = str(form.get("key", ""))
     try:
-        if not key.isalnum():
+        if not _is_key(key):
             raise mistaken(["key"])
         async with _room(request).turn(actor_of(request.scope)) as turn:
             taken = await take_next(turn, _minutes(request), key)
@@ -106,13 +106,14 @@ async def live(request: Request) -> Response:
         ``busy``.
     """
     desk: Live = request.app.state.live
-    desk.room()
+    who = actor_of(request.scope).name
+    desk.room(who)
 
     async def still() -> bool:
         return await still_there(request, Action.READ_CASE)
 
     async def told() -> AsyncIterator[bytes]:
-        async for word in desk.stream(still, request.headers.get("last-event-id")):
+        async for word in desk.stream(still, request.headers.get("last-event-id"), who):
             yield word
 
     # a proxy that gathers the words of a stream keeps them from the page
@@ -142,17 +143,20 @@ def _ticked(form: FormData) -> list[str]:
 
 def _forms(ticked: list[str], key: str) -> list[Form]:
     """One form a case that was ticked, its key derived from the whole form's."""
-    if not key.isalnum():
+    if not _is_key(key):
         raise mistaken(["key"])
     if not 1 <= len(ticked) <= _MOST_CASES:
         raise mistaken(["case"])
     forms = []
     for place, one in enumerate(ticked):
         case_id, _, version = one.partition(":")
-        if not version.isdecimal():
-            raise mistaken(["case"])
-        forms.append(Form(case_id=case_id[:64], version=int(version), key=f"{key}-{place}"))
+        given = {"case_id": case_id, "version": version, "key": f"{key}-{place}"}
+        forms.append(read(Form, given, given))
     return forms
+
+
+def _is_key(key: str) -> bool:
+    return key.isascii() and key.isalnum() and 8 <= len(key) <= 56
 
 
 def _told(answer: BulkAnswer) -> _Said:

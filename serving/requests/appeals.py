@@ -1,8 +1,8 @@
 """A citizen's objection: filed, reviewed by one who had no part in it, decided in words.
 
 Upheld, the measures are lifted and the label corrected in the same transaction: Art. 32 wants wrong
-measures lifted at once. Whoever drafted or signed a measure, or recorded the outcome, does not
-decide.
+measures lifted at once. Whoever drafted or signed a measure, recorded the outcome or filed the
+objection does not decide: nobody alone lifts what somebody else signed.
 
 References
 ----------
@@ -129,7 +129,9 @@ async def decide(turn: Turn, appeal_id: str, decision: AppealDecision) -> Appeal
         case, appeal = await _held(turn, appeal_id)
         _check(appeal, decision)
         measures = await _measures(turn, case.case_id)
-        await _demand_no_part(turn, case, appeal, measures)
+        whole = appeal["request_id"] is None or (decision.upheld and decision.false_alarm)
+        about = [one for one in measures if whole or one.request_id == appeal["request_id"]]
+        await _demand_no_part(turn, appeal, about)
         change: dict[str, Any] = {
             "state": "upheld" if decision.upheld else "rejected",
             "decided_by": turn.actor.name,
@@ -260,20 +262,22 @@ async def _measures(turn: Turn, case_id: str) -> Sequence[Request]:
     return [Request.of(row) for row in (await turn.connection.execute(query)).mappings()]
 
 
-async def _demand_no_part(
-    turn: Turn, case: Case, appeal: RowMapping, measures: Sequence[Request]
-) -> None:
-    about = [one for one in measures if appeal["request_id"] in {None, one.request_id}]
-    part = {name for one in about for name in (one.drafted_by, one.signed_by)}
-    recorded = select(OUTCOMES.c.recorded_by).where(OUTCOMES.c.case_id == case.case_id)
+async def _demand_no_part(turn: Turn, appeal: RowMapping, about: Sequence[Request]) -> None:
+    part = {
+        appeal["filed_by"],
+        *(name for one in about for name in (one.drafted_by, one.signed_by)),
+    }
+    recorded = select(OUTCOMES.c.recorded_by).where(OUTCOMES.c.case_id == appeal["case_id"])
     part |= set(await turn.connection.scalars(recorded))
     if turn.actor.name in part:
         raise Problem(
             "forbidden",
-            "expected one who had no part in the measure or the outcome, found one who had",
+            "expected one who had no part in the measure, the outcome or the objection, found one "
+            "who had",
             {
-                "zh": "参与过该措施或结案的人员不能审核此申诉",
-                "en": "who had a part in the measure or the outcome does not decide on it",
+                "zh": "参与过该措施或结案的人员、登记此申诉的人员不能审核此申诉",
+                "en": "who had a part in the measure or the outcome, or filed the objection, does "
+                "not decide on it",
             },
         )
 

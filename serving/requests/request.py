@@ -134,5 +134,10 @@ class Request:
 
     @property
     def to_lift(self) -> bool:
-        """Whether somebody may be restricted by it: signed, not over, not refused."""
-        return self.may(StepKind.UNDO) and self.answer != Answered.REFUSED
+        """Whether somebody may be restricted by it: signed, not over, not refused.
+
+        That it was refused the receiver itself must have said: an officer may have misheard, and
+        no citizen stays restricted because of it.
+        """
+        refused = self.answer == Answered.REFUSED and (self.answered_by or "").startswith("key:")
+        return self.may(StepKind.UNDO) and not refused

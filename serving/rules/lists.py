@@ -4,7 +4,6 @@ A number comes in raw and is kept as its pseudonym only, under the same key as t
 on a list does nothing by itself: rules look at lists.
 """
 
-import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, timedelta
@@ -24,13 +23,13 @@ from serving.problems import Problem
 from serving.rules.contracts import EntryAnswer, EntryBody, KeyBody
 from serving.rules.life import manage, turn_page
 from serving.rules.shown import shown_entries
-from serving.rules.tables import ENTRIES
+from serving.rules.tables import BOOK, ENTRIES
+from serving.scrub import scrubbed
 
 __all__ = ["LONGEST", "add_entry", "remove_entry"]
 
 LONGEST: Mapping[str, timedelta] = {"allow": timedelta(days=90), "deny": timedelta(days=366)}
 """How long an entry may stand: who is spared warnings is looked at again every season."""
-_DIGITS = re.compile(r"\d(?:[\d -]{5,}\d)")
 
 
 @dataclass(frozen=True)
@@ -138,6 +137,8 @@ async def _done(turn: Turn, entry_id: str, deed: str, **detail: str) -> EntryAns
 
 
 async def _check_new(turn: Turn, name: str, member: str) -> None:
+    # of two who add him at once the second waits here for the first
+    await turn.connection.execute(select(BOOK).with_for_update())
     there = select(ENTRIES.c.entry_id).where(
         ENTRIES.c.list == name,
         ENTRIES.c.member == member,
@@ -163,7 +164,7 @@ def _check(name: str, body: EntryBody, turn: Turn) -> None:
         )
     for field in ("owner", "reason"):
         text = getattr(body, field)
-        if _DIGITS.search(text) or not text.isprintable():
+        if scrubbed(text) != text or not text.isprintable():
             raise wrong(field, "words, nobody's number among them", "a number", "write it anew")
 
 

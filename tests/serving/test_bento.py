@@ -30,6 +30,8 @@ def test_a_bento_holds_what_serving_needs_and_nothing_else(bento: Path) -> None:
     assert folders == {"data", "features", "models", "serving"}
     assert (bento / "features" / "store.lua").is_file()
     assert (bento / "data" / "migrations" / "env.py").is_file()
+    assert (bento / "serving" / "guides" / "officers.zh.md").is_file()
+    assert (bento / "serving" / "guides" / "pictures" / "work-zh.png").is_file()
     assert not list(bento.rglob("simulator"))
     requirements = (bento.parent / "env" / "python" / "requirements.txt").read_text()
     assert "bentoml==1.4.39" in requirements

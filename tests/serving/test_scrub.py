@@ -7,6 +7,7 @@ import pytest
 from pydantic import BaseModel
 
 from serving import scrub
+from serving.scrub import scrubbed
 
 
 @pytest.fixture
@@ -54,3 +55,29 @@ def test_installing_twice_filters_once(log: logging.Logger) -> None:
     scrub.install()
     filters = [each for each in log.handlers[0].filters if isinstance(each, scrub.Scrub)]
     assert len(filters) == 1
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        "138.0013.8000",
+        "138\u30000013\u30008000",
+        "138\u00a00013\u00a08000",
+        "138–0013—8000",
+        "138－0013－8000",
+        "138/0013/8000",
+        "138_0013_8000",
+        "138\t0013\t8000",
+        "一三八零零一三八零零零",
+        "6217.0000.1234.5678",
+    ],
+)
+def test_a_number_is_cut_however_it_is_set_apart(number: str) -> None:
+    assert scrubbed(f"回拨{number}核实") == "回拨[number]核实"
+
+
+@pytest.mark.parametrize(
+    "words", ["127.0.0.1:3000", "二〇二六年", "(1024, 1024, 1024)", "1,234.56", "0.12345"]
+)
+def test_what_is_no_number_of_anybody_stays(words: str) -> None:
+    assert scrubbed(words) == words

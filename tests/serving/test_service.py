@@ -18,7 +18,7 @@ from data.database import events, quarantine, read_events
 from data.pseudonyms import Pseudonymiser
 from data.quarantine import Sealer
 from features import FRAUD_FEATURES, bulk
-from serving.access import Action
+from serving.access import AUDIT, Action
 from serving.decisions import DECISIONS, vector_of
 from serving.problems import MEDIA_TYPE
 from serving.server import Running
@@ -205,6 +205,19 @@ def test_a_decision_tells_what_was_known_then(api: httpx.Client, fraud_call: Mak
     assert values["event.duration.value"]["unit"] == "s"
     assert set(values) == set(FRAUD_FEATURES.names)
     assert set(record["thresholds"]) == {"red", "yellow", "blue"}
+
+
+def test_reading_a_decision_is_on_record(
+    service: Running, api: httpx.Client, fraud_call: Make
+) -> None:
+    event = fraud_call()
+    api.post("/v1/fraud/score", json=event)
+    query = select(AUDIT.c["actor", "action"]).where(AUDIT.c.subject == event["event_id"])
+    assert rows(service, query) == []
+    api.get(f"/v1/decisions/{event['event_id']}")
+    (row,) = rows(service, query)
+    assert row["actor"].startswith("key:")
+    assert row["action"] == Action.READ_DECISION
 
 
 def test_a_decision_nobody_made_is_404(api: httpx.Client) -> None:

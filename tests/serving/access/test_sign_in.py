@@ -325,3 +325,22 @@ def test_a_name_is_given_once_and_to_a_person(engine: Engine, li_wei: str, clock
         with pytest.raises(AccountError, match="none of this name"):
             set_disabled(connection, "nobody", clock())
         assert connection.scalars(select(ACCOUNTS.c.name)).all() == ["li.wei"]
+
+
+def test_a_flood_of_guesses_waits_outside(ask: Any, passwords: Passwords, clock: Any) -> None:
+    """Else each holds a place of the border for seconds, and scores find none."""
+
+    async def work(asynchronous: AsyncEngine) -> list[str]:
+        local = LocalIdentity(asynchronous, passwords)
+
+        async def one(number: int) -> str:
+            with pytest.raises(Problem) as told:
+                await local.identify({"name": f"guess-{number}", "password": "no"}, clock())
+            return told.value.name
+
+        first = await asyncio.gather(*(one(number) for number in range(40)))
+        return [*first, await one(41)]
+
+    told = ask(work)
+    assert told.count("busy") == 40 - 16
+    assert told[-1] == "wrong-credentials"

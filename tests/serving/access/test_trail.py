@@ -97,3 +97,11 @@ def test_a_file_computes_nothing(engine: Engine, seen: Any, clock: Any) -> None:
     rows = list(csv.DictReader(io.StringIO(as_csv(seen(taken_out)), newline="")))
     assert [row["purpose"] for row in reversed(rows)] == [f"'{text}" for text in evil]
     assert all(row["at"].endswith("+00:00") for row in rows)
+
+
+@pytest.mark.parametrize("work", [look, taken_out])
+def test_who_sees_one_district_does_not_see_what_all_did(
+    filled: Engine, seen: Any, work: Any
+) -> None:
+    with pytest.raises(Problem, match="forbidden"):
+        seen(work, actor=Actor("zhou", Role.AUDITOR, "Yubei"))

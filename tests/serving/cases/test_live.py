@@ -180,3 +180,20 @@ def test_an_act_is_told(database: Any, opened: Callable[..., Case], config: Any,
         assert (await anext(stream)).startswith(b"event: cases")
 
     heard(database, work)
+
+
+def test_nobody_takes_all_the_places_of_a_worker(database: Any) -> None:
+    async def work(engine: AsyncEngine, live: Live) -> None:
+        streams = []
+        for _ in range(8):
+            live.room("li")
+            streams.append(await begun(live, who="li"))
+        with pytest.raises(Problem, match="busy"):
+            live.room("li")
+        live.room("wang")
+        await streams.pop().aclose()  # type: ignore[attr-defined]
+        live.room("li")
+        for stream in streams:
+            await stream.aclose()  # type: ignore[attr-defined]
+
+    heard(database, work)

@@ -1,5 +1,6 @@
 """The pages of cases without a browser: what stands on them, and what their forms do and refuse."""
 
+import asyncio
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -9,7 +10,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from data.pseudonyms import Pseudonymiser
@@ -413,3 +414,66 @@ def test_evidence_of_another_case_is_not_shown(ask: Any, opened: Any, database: 
     assert 'evidence/e/1"' in ask(address(one)).text
     assert ask(f"{address(two)}/evidence/e/1").status_code == 404
     assert len(database.rows(select(EVIDENCE))) == 2
+
+
+# --- rude use
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"key": "a", "case": "x:1"},
+        {"key": "a" * 99, "case": "x:1"},
+        {"key": KEY, "case": "x:0"},
+        {"key": KEY, "case": "\0:1"},
+        {"key": KEY, "case": "x:" + "9" * 5_000},
+    ],
+)
+def test_a_bulk_form_that_no_page_sends_is_refused_in_words(
+    ask: Any, fields: dict[str, str]
+) -> None:
+    until = (NOW + timedelta(hours=1)).isoformat()
+    told = ask("/console/work/snooze", {"reason": "later", "until": until, **fields})
+    assert told.status_code < 500
+    assert ask("/console/work/next", fields).status_code < 500
+
+
+@pytest.mark.parametrize(
+    "path", ["/console/cases/%00", "/console/cases/x/evidence/%00", "/console/cases/%F0%9F%98%80"]
+)
+def test_an_address_the_database_cannot_hold_is_told_in_words(ask: Any, path: str) -> None:
+    assert 400 <= ask(path).status_code < 500
+    assert 400 <= ask(f"{path}/note", {"version": "1", "key": KEY, "text": "x"}).status_code < 500
+
+
+def test_a_page_that_is_slow_to_draw_holds_up_no_other_record(
+    app: Any, database: Any, opened: Any, config: Any, now: Any
+) -> None:
+    """The audit log's lock is the whole city's: it is taken last."""
+    case = opened()
+
+    async def work(engine: AsyncEngine) -> bool:
+        app.state.cases = CaseRoom(engine, config, lambda: now)
+        transport = httpx.ASGITransport(As(app, LI))
+        async with (
+            httpx.AsyncClient(transport=transport, base_url="http://test") as client,
+            engine.connect() as other,
+        ):
+            await other.execute(text("LOCK TABLE requests IN ACCESS EXCLUSIVE MODE"))
+            page = asyncio.create_task(client.get(address(case)))
+            waits = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+            async with asyncio.timeout(15):
+                while not await other.scalar(waits):
+                    await asyncio.sleep(0.02)
+            free = bool(await other.scalar(select(func.pg_try_advisory_lock(0x61756474))))
+            await other.execute(text("SELECT pg_advisory_unlock_all()"))
+            await other.rollback()
+            assert (await page).status_code == 200
+        return free
+
+    assert database.run(work)
+
+
+def test_a_key_has_no_session_to_end(ask: Any) -> None:
+    key = Actor("key:12345678", Role.SYSTEM, scopes=frozenset({Action.SCORE}))
+    assert ask("/console/sign-out", {}, by=key).status_code == 403

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import func, insert, select
+from sqlalchemy.dialects.postgresql import insert as there_is
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from data.database import event_row, events
@@ -15,10 +16,12 @@ from data.intake import Intake
 from data.outcomes import read_outcomes
 from data.pseudonyms import Pseudonymiser
 from models.dissuasion import Hazard, Rates
+from serving.access import ACCOUNTS
 from serving.access.audit import AUDIT
 from serving.access.roles import Actor, Role
 from serving.cases import attempts, outcomes, work_list
 from serving.cases.admission import admit
+from serving.cases.api_contracts import AssignmentForm
 from serving.cases.case import Case
 from serving.cases.config import CaseConfig
 from serving.cases.contracts import Acted, Attempt, Form, Outcome
@@ -26,7 +29,7 @@ from serving.cases.escalation import overdue, overdue_by_tier, sweep
 from serving.cases.forms import Turn
 from serving.cases.labels import export, outcome_labels
 from serving.cases.pace import learnt_pace
-from serving.cases.reading import read
+from serving.cases.reading import note_decision, read
 from serving.cases.tables import ATTEMPTS, CASES, EVIDENCE, NOTES, OUTCOMES
 from serving.problems import Problem
 
@@ -536,3 +539,55 @@ def test_the_pace_is_learnt_from_who_paid(desk: Desk, database) -> None:
     assert found.per_hour(stage) == pytest.approx(50 / (10 * 12 + 40 * 72), rel=1e-6)
     database.within(lambda connection: connection.execute(events.delete()))
     assert database.within(learnt) == prior
+
+
+def test_a_case_is_given_to_nobody_who_does_not_see_it(desk: Desk, opened, database) -> None:
+    """Else it would be on no list at all."""
+    row = {"role": "officer", "must_change": False, "created_at": desk.now, "changed_at": desk.now}
+    far = there_is(ACCOUNTS).values(name="far", district="巴南区", **row).on_conflict_do_nothing()
+    database.within(lambda connection: connection.execute(far))
+    case = opened(level="red")
+    with pytest.raises(Problem, match="conflict") as refused:
+        desk.act(work_list.reassign, form(case), "far", by=CHIEF, district="渝中区")
+    assert refused.value.more["zh"]
+    with pytest.raises(Problem, match="conflict"):
+        desk.act(work_list.reassign, form(case), "far", by=CHIEF)  # nobody knows its district
+    told = desk.act(work_list.bulk_reassign, [form(case)], "bulk-far-1", "far", by=CHIEF)
+    assert told.items[0].done is None
+    assert desk.act(work_list.reassign, form(case), "far", by=CHIEF, district="巴南区").assignee
+
+
+@pytest.mark.parametrize(
+    "field",
+    [{"channel": "call_13800138000"}, {"script": "13800138000"}, {"platform": "银行13800138000"}],
+)
+def test_no_number_hides_in_a_code(field: dict[str, str]) -> None:
+    """Codes go into the audit log as they are, and stay there."""
+    with pytest.raises(ValueError, match="number"):
+        Attempt(**{**CALL, "reached": False, **field})
+
+
+def test_no_number_hides_in_a_district() -> None:
+    with pytest.raises(ValueError, match="number"):
+        AssignmentForm(version=1, key="12345678", to="li", district="渝中区13800138000")
+
+
+def test_a_decision_is_read_by_who_sees_its_case_and_on_record(
+    desk: Desk, opened, alert, database
+) -> None:
+    opened(district="渝中区", event_id="e-decided")
+    here, far = (Actor(name, Role.OFFICER, name) for name in ("渝中区", "巴南区"))
+
+    def looked() -> int:
+        query = select(AUDIT).where(AUDIT.c.subject == "e-decided")
+        return len(database.rows(query))
+
+    before = looked()
+    desk.act(note_decision, "e-decided", by=here)
+    desk.act(note_decision, "e-decided", by=LI)
+    assert looked() == before + 2
+    with pytest.raises(Problem, match="not-found"):
+        desk.act(note_decision, "e-decided", by=far)
+    with pytest.raises(Problem, match="not-found"):
+        desk.act(note_decision, "e-of-no-case", by=here)
+    assert looked() == before + 2

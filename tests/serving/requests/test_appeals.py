@@ -13,8 +13,8 @@ from serving.cases.labels import outcome_labels
 from serving.cases.tables import OUTCOMES
 from serving.cases.work_list import lock
 from serving.problems import Problem
-from serving.requests import decide, file, ledger, open_appeals
-from serving.requests.contracts import Appeal, AppealDecision, AppealFiling
+from serving.requests import decide, file, ledger, lifecycle, open_appeals
+from serving.requests.contracts import Appeal, AppealDecision, AppealFiling, Draft
 from serving.requests.tables import APPEALS
 
 
@@ -160,3 +160,32 @@ def test_a_false_alarm_that_an_officer_saw_is_his(desk: Any, people: Any) -> Non
         desk.act(ledger, desk.now, by=people.officer)
     far = Actor("far", Role.SUPERVISOR, "巴南区")
     assert desk.act(ledger, desk.now - timedelta(days=1), by=far) == ()
+
+
+def test_who_filed_an_objection_does_not_decide_it(desk: Any, people: Any) -> None:
+    """Else one supervisor alone would lift what an approver signed."""
+    signed = desk.signed()
+    appeal = filed(desk, people.chief, request_id=signed.request_id)
+    with pytest.raises(Problem, match="forbidden") as raised:
+        decided(desk, appeal, by=people.chief, false_alarm=False)
+    assert raised.value.more["zh"]
+    assert desk.current(signed).state == "signed"
+    assert decided(desk, appeal, by=people.other_chief, false_alarm=False).state == "upheld"
+
+
+def test_who_drafted_another_measure_of_the_case_does_not_find_it_a_false_alarm(
+    desk: Any, people: Any
+) -> None:
+    one = desk.signed()
+    other = desk.act(
+        lifecycle.draft,
+        desk.office,
+        desk.case_form(),
+        Draft(kind="freeze", receiver="bank", subject=f"acc_{'2' * 32}"),
+        by=people.chief,
+    )
+    appeal = filed(desk, people.officer, request_id=one.request_id)
+    with pytest.raises(Problem, match="forbidden"):
+        decided(desk, appeal, by=people.chief)
+    assert desk.current(other).state == "drafted"
+    assert decided(desk, appeal, by=people.chief, false_alarm=False).state == "upheld"

@@ -16,9 +16,11 @@ from serving.problems import Problem
 from serving.requests import (
     awaiting_signature,
     dead_letters,
+    decide,
+    file,
     requests_of,
 )
-from serving.requests.contracts import Answer, Draft
+from serving.requests.contracts import Answer, AppealDecision, AppealFiling, Draft
 from serving.requests.expiry import expire
 from serving.requests.lifecycle import answer, decline, draft, resend, sign, undo, withdraw
 from serving.requests.measures import Kind
@@ -196,8 +198,35 @@ def test_an_officer_records_what_he_was_told(desk: Any) -> None:
     desk.act(answer, desk.office, desk.form(desk.current(signed)), refused)
     request = desk.current(signed)
     assert request.answer_words == "call [number]"
-    assert not request.to_lift
     assert desk.draft().state == "drafted"  # what was refused may be asked again
+
+
+@pytest.mark.parametrize("way", ["undo", "appeal"])
+def test_what_was_misheard_as_refused_is_lifted_all_the_same(
+    desk: Any, people: Any, way: str
+) -> None:
+    signed = desk.signed("freeze")
+    desk.deliver()
+    desk.act(answer, desk.office, desk.form(desk.current(signed)), Answer(answer="refused"))
+    if way == "undo":
+        desk.act(undo, desk.form(desk.current(signed)), "it was carried out", by=people.approver)
+    else:
+        filing = AppealFiling(request_id=signed.request_id, words="冻结有误", key=desk.key())
+        appeal = desk.act(file, desk.office, filing)
+        upheld = {"upheld": True, "reason": "核实有误", "false_alarm": False, "version": 1}
+        decision = AppealDecision(**upheld, key=desk.key())
+        desk.act(decide, appeal.appeal_id, decision, by=people.chief)
+    assert desk.current(signed).state == "undone"
+    assert [one["topic"] for one in desk.database.messages()] == ["request", "undo"]
+
+
+def test_what_the_receiver_itself_refused_needs_no_undo(desk: Any, people: Any) -> None:
+    signed = desk.signed()
+    desk.deliver()
+    form = desk.form(desk.current(signed))
+    desk.act(answer, desk.office, form, Answer(answer="refused"), by=people.bank)
+    with pytest.raises(Problem, match="conflict"):
+        desk.act(undo, desk.form(desk.current(signed)), "no need", by=people.approver)
 
 
 def test_a_quick_answer_comes_before_we_know_it_was_sent(desk: Any, people: Any, bank: Any) -> None:

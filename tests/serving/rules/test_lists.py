@@ -1,5 +1,6 @@
 """Lists: numbers come in raw and are kept as pseudonyms; entries end, and end on record."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -102,3 +103,16 @@ def test_whoever_is_spared_warnings_is_looked_at_each_season(bureau: Any, wang: 
 def test_others_have_no_say(bureau: Any) -> None:
     with pytest.raises(Problem, match="forbidden"):
         add(bureau, Actor("chen", Role.OFFICER))
+
+
+def test_two_who_add_the_same_at_once_make_one_entry(bureau: Any, wang: Actor, li: Actor) -> None:
+    """Else whoever takes him off leaves him on."""
+    first, second = entry(bureau), entry(bureau)
+
+    async def both(desk: Any) -> Any:
+        added = (desk.add(wang, "allow", first), desk.add(li, "allow", second))
+        return await asyncio.gather(*added, return_exceptions=True)
+
+    told = bureau.at(both)
+    assert sum(isinstance(one, Problem) for one in told) == 1
+    assert len(bureau.rows(select(ENTRIES))) == 1
