@@ -14,7 +14,9 @@ from serving.cases.forms import Turn
 from serving.console import filled
 from serving.console.filled import Fields
 from serving.requests import (
+    ANSWERS,
     MEASURES,
+    STATES,
     Kind,
     Office,
     OpenAppeal,
@@ -32,27 +34,12 @@ from serving.requests import (
     undo,
     withdraw,
 )
-from serving.requests.contracts import Answer, AppealFiling, Draft, RequestForm
-from serving.requests.request import StepKind
+from serving.requests.contracts import Answer, Answered, AppealFiling, Draft, RequestForm
+from serving.requests.request import State, StepKind
 
-__all__ = ["MEASURE_DEEDS", "Measures", "Possible", "measures_of", "office_of"]
+__all__ = ["MEASURE_DEEDS", "Measures", "Possible", "measures_of", "office_of", "receiver_name"]
 
 Deed = Callable[[Turn, Office, str, Fields], Awaitable[Any]]
-
-STATES: Mapping[str, tuple[str, str]] = {
-    "drafted": ("待签批", "waits for a signature"),
-    "signed": ("已签批，待送达", "signed, not delivered yet"),
-    "sent": ("已送达，待回复", "delivered, no answer yet"),
-    "answered": ("已回复", "answered"),
-    "withdrawn": ("已撤回", "withdrawn"),
-    "undone": ("已撤销", "undone"),
-    "expired": ("已到期", "over"),
-}
-ANSWERS: Mapping[str, tuple[str, str]] = {
-    "accepted": ("已执行", "carried out"),
-    "refused": ("未受理", "refused"),
-    "partly": ("部分执行", "carried out in part"),
-}
 
 
 @dataclass(frozen=True)
@@ -81,21 +68,24 @@ class Measures:
         The newest first.
     appeals : tuple of OpenAppeal
         Not decided yet.
+    office : Office
+        Who receives.
     possible : tuple of Possible
         What could be drafted; empty for one who may not.
     """
 
     requests: tuple[Request, ...]
     appeals: tuple[OpenAppeal, ...]
+    office: Office
     possible: tuple[Possible, ...] = ()
 
     @property
-    def states(self) -> Mapping[str, tuple[str, str]]:
+    def states(self) -> Mapping[State, tuple[str, str]]:
         """What the states are called."""
         return STATES
 
     @property
-    def answers(self) -> Mapping[str, tuple[str, str]]:
+    def answers(self) -> Mapping[Answered, tuple[str, str]]:
         """What the answers are called."""
         return ANSWERS
 
@@ -104,9 +94,19 @@ class Measures:
         measure = MEASURES[Kind(kind)]
         return measure.zh, measure.en
 
+    def receiver(self, code: str) -> tuple[str, str]:
+        """What a receiver is called; its code where it is gone."""
+        return receiver_name(self.office, code)
+
     def steps(self, request: Request) -> frozenset[str]:
         """Which steps may follow."""
         return frozenset(step.value for step in StepKind if request.may(step))
+
+
+def receiver_name(office: Office, code: str) -> tuple[str, str]:
+    """What people call a receiver (zh, en); its code where it is gone."""
+    found = office.receivers.get(code)
+    return (found.zh or code, found.en or code) if found else (code, code)
 
 
 async def measures_of(turn: Turn, office: Office, case: Case) -> Measures:
@@ -120,9 +120,9 @@ async def measures_of(turn: Turn, office: Office, case: Case) -> Measures:
     found = await requests_of(turn, case.case_id)
     waiting = tuple(one for one in await open_appeals(turn) if one.case_id == case.case_id)
     if not turn.actor.may(Action.REQUEST_MEASURE):
-        return Measures(found, waiting)
+        return Measures(found, waiting, office)
     possible = [await _possible(turn, office, case, kind) for kind in Kind]
-    return Measures(found, waiting, tuple(possible))
+    return Measures(found, waiting, office, tuple(possible))
 
 
 async def _possible(turn: Turn, office: Office, case: Case, kind: Kind) -> Possible:

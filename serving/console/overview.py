@@ -20,6 +20,7 @@ from serving.cases.overview import PERIODS, Overview, Place, overview
 from serving.cases.room import CaseRoom
 from serving.cases.routing import tier_now
 from serving.console.awaiting import awaiting
+from serving.console.measures import receiver_name
 from serving.console.pages import Pages
 from serving.problems import Problem
 
@@ -86,6 +87,7 @@ async def overview_page(pages: Pages, request: Request) -> Response:
         "periods": PERIODS,
         "names": Names.of(room),
         "clock": room.config.clock,
+        "receiver": partial(receiver_name, request.app.state.office),
         "here": lambda at: at.astimezone(ZoneInfo(room.config.zone)),
         "how_late": partial(how_late, room=room),
         "residents": residents,
