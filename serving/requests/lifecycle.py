@@ -54,8 +54,8 @@ __all__ = [
 ]
 
 STATES: Mapping[State, tuple[str, str]] = {
-    State.DRAFTED: ("待签发", "waits for a signature"),
-    State.SIGNED: ("已签发，待送达", "signed, on its way"),
+    State.DRAFTED: ("待签批", "waits for a signature"),
+    State.SIGNED: ("已签批，待送达", "signed, on its way"),
     State.SENT: ("已送达，待答复", "sent, waits for an answer"),
     State.ANSWERED: ("已答复", "answered"),
     State.WITHDRAWN: ("已撤回", "withdrawn"),
@@ -63,9 +63,9 @@ STATES: Mapping[State, tuple[str, str]] = {
     State.EXPIRED: ("已到期", "expired"),
 }
 ANSWERS: Mapping[Answered, tuple[str, str]] = {
-    Answered.ACCEPTED: ("已执行", "accepted"),
+    Answered.ACCEPTED: ("已执行", "carried out"),
     Answered.REFUSED: ("未执行", "refused"),
-    Answered.PARTLY: ("部分执行", "done in part"),
+    Answered.PARTLY: ("部分执行", "carried out in part"),
 }
 
 
@@ -122,7 +122,7 @@ async def draft(turn: Turn, office: Office, form: Form, asked: Draft) -> Request
                 "the same request is under way already",
             ) from error
         zh, en = MEASURES[asked.kind].zh, MEASURES[asked.kind].en
-        done = _Done(request, f"已起草：{zh}，待签发", f"drafted: {en}; it waits for a signature")
+        done = _Done(request, f"已起草：{zh}，待签批", f"drafted: {en}; it waits for a signature")
         return await recorded(turn, _Step("draft", Action.REQUEST_MEASURE), done)
 
     content = {"form": form.model_dump(), "draft": asked.model_dump(mode="json")}
@@ -144,7 +144,7 @@ async def sign(turn: Turn, form: RequestForm) -> Requested:
                 "forbidden",
                 "expected another person than the one who drafted it, found the same",
                 {
-                    "zh": "起草人不能签发自己的请求",
+                    "zh": "起草人不能签批自己的请求",
                     "en": "who drafted a request does not sign it",
                 },
             )
@@ -156,7 +156,7 @@ async def sign(turn: Turn, form: RequestForm) -> Requested:
         )
         words = (request.zh, request.en)
         await enqueue(turn.connection, signed, Topic.REQUEST, words, turn.actor.name)
-        return _Done(signed, "已签发，正在发送", "signed; it is being sent")
+        return _Done(signed, "已签批，正在发送", "signed; it is being sent")
 
     return await _do_once(turn, form, _Step("sign", Action.SIGN_MEASURE, StepKind.SIGN), work)
 
@@ -213,6 +213,13 @@ async def answer(turn: Turn, office: Office, form: RequestForm, told: Answer) ->
         receiver = office.receivers.get(request.receiver)
         if system and (receiver is None or turn.actor.name not in receiver.answered_by):
             raise _not_found()
+        messages = await messages_of(turn.connection, request.request_id)
+        if not any(message.left for message in messages):
+            raise conflict(
+                "expected an answer to a message that was sent, found none sent yet; wait a moment",
+                "消息尚未发出，不能登记答复，请稍候",
+                "nothing has been sent yet, so nobody can have answered: wait a moment",
+            )
         answered = replace(
             _moved(turn, request, StepKind.ANSWER),
             answer=told.answer,
@@ -222,7 +229,7 @@ async def answer(turn: Turn, office: Office, form: RequestForm, told: Answer) ->
             answered_at=turn.now,
         )
         # what was answered has arrived, whatever the line said
-        await cancel(turn.connection, await messages_of(turn.connection, request.request_id))
+        await cancel(turn.connection, messages)
         zh, en = ANSWERS[told.answer]
         return _Done(answered, f"已记录答复：{zh}", f"answer recorded: {en}")
 

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from data.labels import label_events
 from data.tables import TIME
 from features import FRAUD_FEATURES
-from features.windows import bulk
 from models.bundle import Bundle
 from models.conditions import Bools, Facts
 from models.rules import Rule, RuleSet
@@ -120,6 +119,8 @@ def try_on_history(
         )
     progress(f"making {int(chosen.sum()):,} vectors")
     rows = np.flatnonzero(chosen)
+    from features import bulk  # noqa: PLC0415 - a worker, which only starts tests, needs no numba
+
     X = bulk(events, FRAUD_FEATURES, zone=config.zone, select=chosen, repeats="trust").X
     progress("labels as known")
     delay = timedelta(days=config.delay)

@@ -47,7 +47,7 @@ def test_who_drafted_does_not_sign(desk: Any, people: Any) -> None:
     both = type(people.approver)("li", people.approver.role)
     with pytest.raises(Problem, match="forbidden") as raised:
         desk.act(sign, desk.form(drafted), by=both)
-    assert raised.value.more["zh"] == "起草人不能签发自己的请求"
+    assert raised.value.more["zh"] == "起草人不能签批自己的请求"
     with pytest.raises(Problem, match="forbidden"):
         desk.act(sign, desk.form(drafted))  # no right either
     assert desk.database.messages() == []
@@ -237,6 +237,14 @@ def test_a_quick_answer_comes_before_we_know_it_was_sent(desk: Any, people: Any,
     desk.act(answer, desk.office, desk.form(signed, version=None), accepted, by=people.bank)
     assert desk.deliver(minute=5) == 0
     assert desk.current(signed).state == "answered"
+
+
+def test_nobody_can_have_answered_what_was_not_sent(desk: Any) -> None:
+    signed = desk.signed()
+    with pytest.raises(Problem, match="conflict") as raised:
+        desk.act(answer, desk.office, desk.form(signed), Answer(answer="accepted"))
+    assert raised.value.more["zh"].startswith("消息尚未发出")
+    assert desk.deliver() == 1
 
 
 def test_what_is_over_ends_by_itself(desk: Any) -> None:
