@@ -34,8 +34,8 @@ from serving.requests import (
     undo,
     withdraw,
 )
-from serving.requests.contracts import Answer, Answered, AppealFiling, Draft, RequestForm
-from serving.requests.request import State, StepKind
+from serving.requests.contracts import Answer, AppealFiling, Draft, RequestForm
+from serving.requests.request import Answered, State, StepKind
 
 __all__ = ["MEASURE_DEEDS", "Measures", "Possible", "measures_of", "office_of", "receiver_name"]
 
