@@ -118,6 +118,7 @@ PAGES = pytest.mark.parametrize(
     ("role", "name"),
     [
         ("supervisor", "overview"),
+        ("supervisor", "rules"),
         ("approver", "overview"),
         ("officer", "model"),
         ("auditor", "audit"),
