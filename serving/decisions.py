@@ -7,6 +7,7 @@ their citizen's case in the same transaction; other events cost it nothing.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -148,7 +149,7 @@ class Told:
 @dataclass
 class _Waiting:
     entries: Sequence[Entry]
-    done: "asyncio.Future[None]"
+    done: "asyncio.Future[frozenset[str]]"
 
 
 def vector_of(stored: bytes) -> Floats:
@@ -272,18 +273,23 @@ class Ledger:
             row = (await connection.execute(query)).mappings().one_or_none()
         return None if row is None else dict(row)
 
-    async def write(self, entries: Sequence[Entry]) -> None:
+    async def write(self, entries: Sequence[Entry]) -> frozenset[str]:
         """Record entries; returns when they are on disk.
 
         A caller that goes away does not take its rows along: they are written all the same.
+
+        Returns
+        -------
+        frozenset of str
+            Ids of events whose decision may be somebody else's: to be read again.
         """
         if not entries:
-            return
+            return frozenset()
         done = asyncio.get_running_loop().create_future()
         done.add_done_callback(_looked_at)
         self._waiting.append(_Waiting(entries, done))
         self._wake.set()
-        await asyncio.shield(done)
+        return await asyncio.shield(done)
 
     async def quarantine(self, rows: Sequence[Row]) -> None:
         """Keep refused records, sealed."""
@@ -349,7 +355,7 @@ class Ledger:
 
     async def _settle(self, group: Sequence[_Waiting]) -> None:
         try:
-            await self._insert([entry for each in group for entry in each.entries])
+            others = await self._insert([entry for each in group for entry in each.entries])
         except (IntegrityError, DataError) as error:
             # one bad row must not fail its neighbours: each caller gets a transaction of its own
             if len(group) == 1:
@@ -362,19 +368,20 @@ class Ledger:
                 each.done.set_exception(error)
         else:
             for each in group:
-                each.done.set_result(None)
+                each.done.set_result(others)
 
-    async def _insert(self, entries: Sequence[Entry]) -> None:
+    async def _insert(self, entries: Sequence[Entry]) -> frozenset[str]:
         async with self._engine.begin() as connection:
             await _insert_new(connection, events, [entry.event for entry in entries])
             decided = [entry for entry in entries if entry.decision is not None]
-            plain = [entry.decision for entry in decided if not entry.touched]
-            await _insert_new(connection, DECISIONS, [row for row in plain if row is not None])
-            await _insert_touched(connection, [entry for entry in decided if entry.touched])
+            ours = await _insert_plain(connection, [one for one in decided if not one.touched])
+            ours |= await _insert_touched(connection, [one for one in decided if one.touched])
             found = [entry for entry in entries if entry.concerns]
             admitted = [Admitted.of(one.event, one.decision, self._cases) for one in found]
             await admit(connection, admitted, self._cases)
             await keep(connection, _numbers(found, admitted))
+        names = Counter(one.event["event_id"] for one in decided)
+        return frozenset(name for name, times in names.items() if times > 1 or name not in ours)
 
 
 def _numbers(found: Sequence[Entry], admitted: Sequence[Admitted]) -> list[Row]:
@@ -392,13 +399,25 @@ async def _insert_new(connection: AsyncConnection, table: Table, rows: Sequence[
         await connection.execute(statement, list(rows))
 
 
-async def _insert_touched(connection: AsyncConnection, touched: Sequence[Entry]) -> None:
-    """Decisions that rules or lists matched, and what did; of those recorded before, nothing."""
+async def _insert_plain(connection: AsyncConnection, plain: Sequence[Entry]) -> set[str]:
+    """Decisions that are the model's alone; the ids of those that were not recorded before."""
+    if not plain:
+        return set()
+    new = insert(DECISIONS).on_conflict_do_nothing(index_elements=["event_id"])
+    rows = [dict(entry.decision or {}) for entry in plain]
+    return set(await connection.scalars(new.returning(DECISIONS.c.event_id), rows))
+
+
+async def _insert_touched(connection: AsyncConnection, touched: Sequence[Entry]) -> set[str]:
+    """The same of those that rules or lists matched, with what did."""
+    ours = set()
     for entry in touched:
         row = entry.decision or {}
         new = insert(DECISIONS).values(row).on_conflict_do_nothing(index_elements=["event_id"])
         if await connection.scalar(new.returning(DECISIONS.c.event_id)) is not None:
+            ours.add(row["event_id"])
             await record_matches(connection, row, entry.entries)
+    return ours
 
 
 def _told(event_ids: Sequence[str]) -> CompoundSelect[Any]:
@@ -420,7 +439,7 @@ def _event(payload: Mapping[str, Any]) -> Event:
     return found
 
 
-def _looked_at(done: "asyncio.Future[None]") -> None:
+def _looked_at(done: "asyncio.Future[frozenset[str]]") -> None:
     """An error whose caller went away is no news to the loop."""
     if not done.cancelled():
         done.exception()

@@ -254,18 +254,23 @@ class Scorer:
             seen = await self.state.observe(events)
         except StateAway as error:
             return await self._postpone(events, error, scored=True)
+        events = [_first_told(one, sight) for one, sight in zip(fresh, seen, strict=True)]
         judged = await self._judged(events, seen, explain=explain)
         entries = [self._entry(judged, place) for place in range(len(events))]
-        await self.ledger.write(self._with_numbers(entries, fresh))
+        others = await self.ledger.write(self._with_numbers(entries, fresh))
         decisions = judged.decisions
         self.state.recorded(event.event_id for event in events)
         _count(decisions)
         made: dict[str, Outcome] = {decision.event_id: decision for decision in decisions}
-        again = [one for one, sight in zip(fresh, seen, strict=True) if sight.repeated]
+        again = [
+            one
+            for one, sight in zip(fresh, seen, strict=True)
+            if sight.repeated or one.name in others
+        ]
         return made | (await self._as_recorded(again) if again else {})
 
     async def _as_recorded(self, again: Sequence[Passed]) -> dict[str, Outcome]:
-        """Somebody saw these before us: whichever of us was recorded is the answer."""
+        """Somebody else may have decided these too: whichever of us was recorded is the answer."""
         known = await self.ledger.known([one.name for one in again])
         checked = self._told_apart(again, known)
         await self._keep_refused(checked)
@@ -315,7 +320,10 @@ class Scorer:
             except StateAway as error:
                 await self._postpone(fresh, error, scored=False)
                 return True
-            rows = [Entry(_logged(event, one)) for event, one in zip(fresh, seen, strict=True)]
+            rows = [
+                Entry(_logged(_first_told(one, sight), sight))
+                for one, sight in zip(once, seen, strict=True)
+            ]
             await self.ledger.write(self._with_numbers(rows, once))
         self.state.recorded(event.event_id for event in fresh)
         return False
@@ -416,6 +424,16 @@ def log_at_hand() -> Iterator[None]:
             {"degraded": [LOG]},
             retry_after_s=_RETRY_S,
         ) from error
+
+
+def _first_told(one: Passed, seen: Seen) -> Event:
+    """An event as it is logged: who comes second learnt it when the state first saw it.
+
+    Whichever of the two is recorded, the log then tells the moment at which the vector was read.
+    """
+    if seen.repeated and one.record.get("known_at") is None:
+        return one.event.model_copy(update={"known_at": seen.now})
+    return one.event
 
 
 def _logged(event: Event, seen: Seen) -> Mapping[str, Any]:

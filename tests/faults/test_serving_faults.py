@@ -239,13 +239,18 @@ def _tables(service: Running) -> bytes:
 
 
 def test_a_restart_rebuilds_the_state_to_the_same_bits(
-    new_settings: Callable[[], Settings], free_port: Callable[[], int], call: Make
+    new_settings: Callable[[], Settings],
+    free_port: Callable[[], int],
+    key_of: Callable[[Running], str],
+    call: Make,
 ) -> None:
     settings, citizen = new_settings(), "13900007777"
     with running(settings, Place(port=free_port(), workers=1)) as service:
+        KEYS[service.url] = key_of(service)
         for n in range(20):
             assert send(service, call(subscriber=citizen, duration_s=100 * n)) is not None
     with running(settings, Place(port=free_port(), workers=1)) as service:
+        KEYS[service.url] = key_of(service)
         for n in range(20):
             assert send(service, call(subscriber=citizen, duration_s=50 * n)) is not None
         assert_served_equals_replayed(service)

@@ -70,26 +70,33 @@ def lead(name: str, grade: str) -> Lead:
 
 
 @pytest.fixture
-def write(database: Any) -> Callable[..., None]:
+def write(database: Any) -> Callable[..., list[frozenset[str]]]:
     database.within(lambda connection: connection.execute(text("TRUNCATE events, decisions")))
 
-    def written(*groups: list[Entry]) -> None:
-        """Each group by a worker of its own, all at once."""
+    def written(*groups: list[Entry]) -> list[frozenset[str]]:
+        """Each group by a worker of its own, all at once; what each must read again."""
 
-        async def worker(group: list[Entry]) -> None:
+        async def worker(group: list[Entry]) -> frozenset[str]:
             ledger = Ledger(database.url)
             await ledger.open()
             try:
-                await ledger.write(group)
+                return await ledger.write(group)
             finally:
                 await ledger.close()
 
-        async def all_at_once() -> None:
-            await asyncio.gather(*map(worker, groups))
+        async def all_at_once() -> list[frozenset[str]]:
+            return await asyncio.gather(*map(worker, groups))
 
-        asyncio.run(all_at_once())
+        return asyncio.run(all_at_once())
 
     return written
+
+
+def test_of_workers_who_decide_one_event_at_once_one_has_its_own_word_recorded(write) -> None:
+    told = write(*([entry(0, transfer("alert"), "red")] for _ in range(4)))
+    assert sorted(map(len, told)) == [0, 1, 1, 1]
+    (twice,) = write([entry(1, call("twice")), entry(1, call("twice"))])
+    assert twice == {"twice"}
 
 
 def test_an_alert_and_a_lead_are_one_case(write, database) -> None:
