@@ -269,7 +269,7 @@ def test_a_shift_by_keys_alone(visit: Make, alerted: Make) -> None:
     page.keyboard.press("Escape")
     page.wait_for_selector("#shortcuts:not([open])", state="attached")
     page.keyboard.press("w")
-    page.wait_for_url("**/console/work")
+    page.wait_for_url("**/console/work", wait_until="commit")
 
 
 @SIZES
