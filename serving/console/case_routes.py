@@ -29,20 +29,20 @@ Page = Callable[[Pages, Request], Awaitable[Response]]
 def routes(pages: Pages) -> list[BaseRoute]:
     """The work list, the cases and the stream of news, under the console."""
     shown: dict[str, Page] = {
-        "/work": work_page,
+        "/shift": work_page,
         _CASE: case_page,
         f"{_CASE}/evidence/{{event_id:path}}": evidence_page,
     }
     sent: dict[str, Page] = {
-        "/work/next": next_case,
-        "/work/snooze": snooze_page,
-        "/work/reassign": reassign_page,
+        "/shift/next": next_case,
+        "/shift/snooze": snooze_page,
+        "/shift/reassign": reassign_page,
         f"{_CASE}/reveal": reveal_page,
         **{f"{_CASE}/{name}": partial(deed_page, name=name) for name in DEEDS},
         **{f"{_CASE}/measures/{name}": partial(measure_page, name=name) for name in MEASURE_DEEDS},
     }
     return [
-        Route("/work/live", _live),
+        Route("/shift/live", _live),
         *(Route(path, partial(page, pages)) for path, page in shown.items()),
         *(Route(path, partial(page, pages), methods=["POST"]) for path, page in sent.items()),
     ]

@@ -23,7 +23,7 @@ from serving.problems import Problem, answer
 __all__ = ["mounted"]
 
 _FIRST = {
-    Action.WORK_CASE: "/work",
+    Action.WORK_CASE: "/shift",
     Action.READ_OVERVIEW: "/overview",
     Action.READ_AUDIT: "/audit",
     Action.READ_MAP: "/map",

@@ -46,7 +46,7 @@ class _Said:
 
 
 async def work_page(pages: Pages, request: Request) -> Response:
-    """Answer ``GET /console/work``."""
+    """Answer ``GET /console/shift``."""
     response = await _page(pages, request, _Said())
     if request.query_params.get("minutes"):
         _keep_minutes(request, response, _minutes(request))
@@ -54,7 +54,7 @@ async def work_page(pages: Pages, request: Request) -> Response:
 
 
 async def next_case(pages: Pages, request: Request) -> Response:
-    """Answer ``POST /console/work/next``: the best case nobody has, or the page that says why not.
+    """Answer ``POST /console/shift/next``: the best case nobody has, or the page that says why not.
 
     The same form sent twice leads to the same case.
     """
@@ -74,7 +74,7 @@ async def next_case(pages: Pages, request: Request) -> Response:
 
 
 async def snooze_page(pages: Pages, request: Request) -> Response:
-    """Answer ``POST /console/work/snooze``: let many cases rest."""
+    """Answer ``POST /console/shift/snooze``: let many cases rest."""
 
     async def work(turn: Any, fields: Mapping[str, str], forms: list[Form]) -> BulkAnswer:
         reason = fields.get("reason", "").strip()
@@ -86,7 +86,7 @@ async def snooze_page(pages: Pages, request: Request) -> Response:
 
 
 async def reassign_page(pages: Pages, request: Request) -> Response:
-    """Answer ``POST /console/work/reassign``: give many cases to an officer."""
+    """Answer ``POST /console/shift/reassign``: give many cases to an officer."""
 
     async def work(turn: Any, fields: Mapping[str, str], forms: list[Form]) -> BulkAnswer:
         to = fields.get("to", "")
@@ -98,7 +98,7 @@ async def reassign_page(pages: Pages, request: Request) -> Response:
 
 
 async def live(request: Request) -> Response:
-    """Answer ``GET /console/work/live``: a word whenever a case changed, till the session ends.
+    """Answer ``GET /console/shift/live``: a word whenever a case changed, till the session ends.
 
     Raises
     ------

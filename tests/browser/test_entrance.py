@@ -66,7 +66,7 @@ def test_from_a_password_that_was_given_out_to_ones_own_and_out_again(
     page.fill("[name=new]", OWN)
     page.fill("[name=again]", OWN)
     page.click(".door .primary")
-    page.wait_for_url("**/console/work", wait_until="commit")
+    page.wait_for_url("**/console/shift", wait_until="commit")
     assert "wang.fang" in page.inner_text(".who")
     page.click("text=退出")
     page.wait_for_url("**/console/sign-in")

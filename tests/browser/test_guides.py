@@ -27,7 +27,7 @@ TONGUES = ("zh", "en")
 SCENES = ("work", "case", "attempt", "requests", "overview", "map", "phone")
 MADE = {f"{scene}-{tongue}.png" for scene in SCENES for tongue in TONGUES}
 MOST_BYTES = 250_000
-WORK = "/console/work?minutes=240"
+WORK = "/console/shift?minutes=240"
 MAP = "/console/map?coverage=0.02&shift=2"
 PEOPLE = {"zhou.min": "officer", "sun.lei": "approver", "wu.hao": "supervisor"}
 STATIONS = "解放碑派出所,106.55,29.55,2\n江北派出所,106.57,29.56,1"
@@ -292,7 +292,7 @@ def test_the_pictures_of_a_shift(
 def test_the_guide_is_read_in_the_console(
     visit: Make, found_by_axe: Make, pictures: Path, tongue: str, size: dict[str, int]
 ) -> None:
-    page = visit("/console/work", tongue, size, role="officer", name="zhou.min")
+    page = visit("/console/shift", tongue, size, role="officer", name="zhou.min")
     page.click("footer a")
     page.wait_for_url("**/console/guide")
     title = (GUIDES / f"officers.{tongue}.md").read_text("utf-8").splitlines()[0]

@@ -62,8 +62,8 @@ def served(folder: Path) -> Iterator[Starlette]:
 @pytest.mark.parametrize(
     ("role", "first"),
     [
-        (Role.OFFICER, "work"),
-        (Role.SUPERVISOR, "work"),
+        (Role.OFFICER, "shift"),
+        (Role.SUPERVISOR, "shift"),
         (Role.APPROVER, "overview"),
         (Role.AUDITOR, "audit"),
         (Role.ADMINISTRATOR, "password"),

@@ -20,7 +20,7 @@ from serving.server import Running
 WIDE, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 SIZES = pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
 TONGUES = pytest.mark.parametrize("tongue", ["zh", "en"])
-WORK = "/console/work?minutes=480"
+WORK = "/console/shift?minutes=480"
 Make = Callable[..., Any]
 
 
@@ -202,11 +202,11 @@ def test_a_lost_connection_is_told_and_made_again(visit: Make, alerted: Make) ->
     page = visit(WORK, role="officer", name="offline")
     live(page)
     # the stream that runs already is cut by leaving it; new ones are refused
-    page.route("**/console/work/live", cut_short)
+    page.route("**/console/shift/live", cut_short)
     page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', {persisted: true}))")
     page.wait_for_selector('#wire[data-said="lost"]')
     assert "实时连接已断开" in page.inner_text("#wire")
-    page.unroute("**/console/work/live")
+    page.unroute("**/console/shift/live")
     page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', {persisted: true}))")
     live(page)
     who = alerted()
@@ -272,7 +272,7 @@ def test_a_shift_by_keys_alone(visit: Make, alerted: Make) -> None:
     page.wait_for_timeout(200)
     page.keyboard.press("w")
     live(page)
-    assert page.url.endswith("/console/work")
+    assert page.url.endswith("/console/shift")
 
 
 @SIZES

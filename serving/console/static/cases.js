@@ -27,7 +27,7 @@ function say(word) {
 
 function connect() {
   stream?.close();
-  stream = new EventSource("/console/work/live");
+  stream = new EventSource("/console/shift/live");
   stream.onopen = () => {
     alive = true;
     say("live");

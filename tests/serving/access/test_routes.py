@@ -32,10 +32,10 @@ GET  /console/overview                     supervisor data_scientist approver
 GET  /console/password                     signed in
 GET  /console/plans/{plan_id}              system officer supervisor data_scientist
 GET  /console/rules                        supervisor data_scientist
+GET  /console/shift                        officer supervisor approver
+GET  /console/shift/live                   officer supervisor approver
 GET  /console/sign-in                      anybody
 GET  /console/static/{version}/{name:path} anybody
-GET  /console/work                         officer supervisor approver
-GET  /console/work/live                    officer supervisor approver
 GET  /docs.json                            anybody
 GET  /healthz                              anybody
 GET  /livez                                anybody
@@ -86,11 +86,11 @@ POST /console/requests/{request_id}/decline approver
 POST /console/requests/{request_id}/resend officer supervisor
 POST /console/requests/{request_id}/sign   approver
 POST /console/rules                        supervisor data_scientist
+POST /console/shift/next                   officer supervisor
+POST /console/shift/reassign               supervisor
+POST /console/shift/snooze                 officer supervisor
 POST /console/sign-in                      anybody
 POST /console/sign-out                     signed in
-POST /console/work/next                    officer supervisor
-POST /console/work/reassign                supervisor
-POST /console/work/snooze                  officer supervisor
 POST /v1/appeals                           system officer supervisor
 POST /v1/appeals/{appeal_id}/decide        supervisor
 POST /v1/attempts                          system

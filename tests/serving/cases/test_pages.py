@@ -136,13 +136,13 @@ def _clean(database: Any) -> None:
 
 
 def test_an_empty_list_says_so_in_words(ask: Any) -> None:
-    assert "没有未结案件" in ask("/console/work", tongue="zh").text
-    assert "No open case." in ask("/console/work").text
+    assert "没有未结案件" in ask("/console/shift", tongue="zh").text
+    assert "No open case." in ask("/console/shift").text
 
 
 def test_a_line_says_what_to_do_for_whom(ask: Any, opened: Any) -> None:
     case = opened(stage="paying", score=0.5)
-    page = ask("/console/work?minutes=60")
+    page = ask("/console/shift?minutes=60")
     assert page.status_code == 200
     line = page.text[page.text.index(f'id="line-{case.case_id}"') :]
     for said in ("yellow warning", "loan", "paying", "60 min left", "96110 call"):
@@ -153,29 +153,29 @@ def test_a_line_says_what_to_do_for_whom(ask: Any, opened: Any) -> None:
 
 def test_minutes_are_kept_and_run_down(ask: Any, opened: Any) -> None:
     opened()
-    page = ask("/console/work?minutes=90")
+    page = ask("/console/shift?minutes=90")
     assert 'value="90"' in page.text
     assert "HttpOnly" in page.headers["set-cookie"]
     assert "forewarn_shift_ends" in page.headers["set-cookie"]
-    assert "No minutes are left" in ask("/console/work?minutes=0").text
+    assert "No minutes are left" in ask("/console/shift?minutes=0").text
 
 
 def test_a_choice_narrows_the_list(ask: Any, opened: Any) -> None:
     red, blue = opened("tel_1", level="red"), opened("tel_2", level="blue")
-    page = ask("/console/work?level=red").text
+    page = ask("/console/shift?level=red").text
     assert f"line-{red.case_id}" in page
     assert f"line-{blue.case_id}" not in page
-    assert "No case of this choice" in ask("/console/work?scam_type=romance").text
-    assert f"line-{blue.case_id}" in ask("/console/work?level=purple").text
+    assert "No case of this choice" in ask("/console/shift?scam_type=romance").text
+    assert f"line-{blue.case_id}" in ask("/console/shift?level=purple").text
 
 
 def test_own_cases_come_first_and_others_stand_apart(ask: Any, opened: Any) -> None:
     mine, free = opened("tel_1", score=0.1), opened("tel_2", score=0.9)
     ask(address(mine, "take"), form(mine))
-    page = ask("/console/work").text
+    page = ask("/console/shift").text
     assert page.index(f"line-{mine.case_id}") < page.index(f"line-{free.case_id}")
     assert "open with you until" in page
-    other = ask("/console/work", by=WANG)
+    other = ask("/console/shift", by=WANG)
     assert f"line-{mine.case_id}" not in other.text
     assert "li until" in text_of(other, "held")
 
@@ -184,12 +184,12 @@ def test_the_next_case_is_the_best_and_a_double_click_opens_it_once(ask: Any, op
     opened("tel_1", score=0.1)
     best = opened("tel_2", score=0.9)
     for _ in range(2):
-        answer = ask("/console/work/next", {"key": KEY})
+        answer = ask("/console/shift/next", {"key": KEY})
         assert (answer.status_code, answer.headers["location"]) == (303, address(best))
 
 
 def test_nothing_next_is_told(ask: Any) -> None:
-    assert "nothing is left to do now" in ask("/console/work/next", {"key": KEY}).text
+    assert "nothing is left to do now" in ask("/console/shift/next", {"key": KEY}).text
 
 
 def test_many_rest_at_once_and_one_that_cannot_is_named(ask: Any, opened: Any, now: Any) -> None:
@@ -197,11 +197,11 @@ def test_many_rest_at_once_and_one_that_cannot_is_named(ask: Any, opened: Any, n
     until = (now + timedelta(hours=1)).isoformat()
     ticked = [f"{one.case_id}:{one.version}", f"{two.case_id}:7"]
     fields = {"case": ticked, "key": KEY, "reason": "等家属回电", "until": until}
-    page = ask("/console/work/snooze", fields)
+    page = ask("/console/shift/snooze", fields)
     assert "1 done, 1 not" in text_of(page, "told")
     assert "the case changed" in page.text
     assert "等家属回电" in text_of(page, "snoozed")
-    empty = ask("/console/work/snooze", {**fields, "case": []})
+    empty = ask("/console/shift/snooze", {**fields, "case": []})
     assert empty.status_code == 422
     assert "at least one case" in empty.text
     assert "等家属回电" in empty.text
@@ -211,7 +211,7 @@ def test_a_backlog_shows_its_beginning_and_its_size(ask: Any, database: Any, ope
     row = opened("tel_0").row
     many = [{**row, "case_id": f"c{at}", "subscriber": f"tel_{at}"} for at in range(1, 400)]
     database.within(lambda one: one.execute(insert(CASES), many))
-    page = ask("/console/work?minutes=480").text
+    page = ask("/console/shift?minutes=480").text
     assert page.count('id="line-') == 50
     assert "the first 50 of" in page
     assert "400 open in all" in page
@@ -334,7 +334,7 @@ def test_a_supervisor_gives_a_case_to_an_officer_who_exists(
     assert ask(address(case, "reassign"), form(case, to="nobody"), by=CHIEF).status_code == 422
     page = ask(address(case, "reassign"), form(case, to="li"), by=CHIEF)
     assert "assigned to li" in text_of(page, "told")
-    assert "given to you" in ask("/console/work").text
+    assert "given to you" in ask("/console/shift").text
     assert ask(address(case, "reassign"), form(case, to="li")).status_code == 403
 
 
@@ -433,9 +433,9 @@ def test_a_bulk_form_that_no_page_sends_is_refused_in_words(
     ask: Any, fields: dict[str, str]
 ) -> None:
     until = (NOW + timedelta(hours=1)).isoformat()
-    told = ask("/console/work/snooze", {"reason": "later", "until": until, **fields})
+    told = ask("/console/shift/snooze", {"reason": "later", "until": until, **fields})
     assert told.status_code < 500
-    assert ask("/console/work/next", fields).status_code < 500
+    assert ask("/console/shift/next", fields).status_code < 500
 
 
 @pytest.mark.parametrize(
