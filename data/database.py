@@ -174,12 +174,27 @@ def event_row(event: Event, *, seq: int, late: bool) -> Mapping[str, Any]:
 
 
 def insert_events(connection: Connection, rows: Iterable[Mapping[str, Any]]) -> set[str]:
-    """Add rows made by `event_row`; the ids of those that were new."""
+    """Add rows made by `event_row`; the ids of those that were new.
+
+    PostgreSQL looks for a clash in the index it is told alone before it inserts. Of two workers
+    with one event the second can pass that look and then meet the first's ``seq``. So a row goes
+    in if it clashes with nothing, and one that did not go in is tried by its id alone, now that
+    the first has ended.
+
+    Raises
+    ------
+    sqlalchemy.exc.IntegrityError
+        If a ``seq`` is another event's.
+    """
     given = list(rows)
     if not given:
         return set()
-    statement = insert(events).values(given).on_conflict_do_nothing(index_elements=["event_id"])
-    return set(connection.scalars(statement.returning(events.c.event_id)))
+    added = insert(events).returning(events.c.event_id)
+    new = set(connection.scalars(added.on_conflict_do_nothing(), given))
+    old = [row for row in given if row["event_id"] not in new]
+    if old:
+        connection.execute(added.on_conflict_do_nothing(index_elements=["event_id"]), old)
+    return new
 
 
 def last_seq(connection: Connection) -> int:

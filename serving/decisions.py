@@ -42,7 +42,7 @@ from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from data.database import SERVING, events, metadata
+from data.database import SERVING, events, insert_events, metadata
 from data.events import EVENT_TYPES, Event
 from data.quarantine import keeping
 from serving.cases.admission import admit
@@ -372,7 +372,7 @@ class Ledger:
 
     async def _insert(self, entries: Sequence[Entry]) -> frozenset[str]:
         async with self._engine.begin() as connection:
-            await _insert_new(connection, events, [entry.event for entry in entries])
+            await connection.run_sync(insert_events, [entry.event for entry in entries])
             decided = [entry for entry in entries if entry.decision is not None]
             ours = await _insert_plain(connection, [one for one in decided if not one.touched])
             ours |= await _insert_touched(connection, [one for one in decided if one.touched])
@@ -394,7 +394,6 @@ def _numbers(found: Sequence[Entry], admitted: Sequence[Admitted]) -> list[Row]:
 
 async def _insert_new(connection: AsyncConnection, table: Table, rows: Sequence[Row]) -> None:
     if rows:
-        # only a known event_id is no error: another clash (of seq, say) must be heard
         statement = insert(table).on_conflict_do_nothing(index_elements=["event_id"])
         await connection.execute(statement, list(rows))
 

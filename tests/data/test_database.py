@@ -6,6 +6,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Engine
+from sqlalchemy.exc import IntegrityError
 
 import serving.access
 import serving.cases.numbers
@@ -69,3 +70,13 @@ def test_an_event_is_logged_once(engine: Engine, intake: Intake, record) -> None
         assert insert_events(connection, [event_row(call, seq=0, late=False)]) == {"call-0"}
         assert insert_events(connection, [event_row(call, seq=1, late=False)]) == set()
         assert last_seq(connection) == 0
+
+
+def test_a_number_of_another_event_is_an_error(engine: Engine, intake: Intake, record) -> None:
+    call = intake.one(record("call"))
+    other = call.model_copy(update={"event_id": "other"})
+    with engine.begin() as connection:
+        insert_events(connection, [event_row(call, seq=0, late=False)])
+    rows = [event_row(one, seq=seq, late=False) for seq, one in enumerate((other, call), start=0)]
+    with pytest.raises(IntegrityError, match="events_pkey"), engine.begin() as connection:
+        insert_events(connection, rows)
