@@ -189,11 +189,11 @@ def insert_events(connection: Connection, rows: Iterable[Mapping[str, Any]]) -> 
     given = list(rows)
     if not given:
         return set()
-    added = insert(events).returning(events.c.event_id)
-    new = set(connection.scalars(added.on_conflict_do_nothing(), given))
+    free = insert(events).on_conflict_do_nothing()
+    new = set(connection.scalars(free.returning(events.c.event_id), given))
     old = [row for row in given if row["event_id"] not in new]
     if old:
-        connection.execute(added.on_conflict_do_nothing(index_elements=["event_id"]), old)
+        connection.execute(insert(events).on_conflict_do_nothing(index_elements=["event_id"]), old)
     return new
 
 

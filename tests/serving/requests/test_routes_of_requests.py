@@ -13,6 +13,7 @@ from starlette.routing import Route
 from serving.access.gate import RULES
 from serving.access.roles import Actor
 from serving.cases.room import CaseRoom
+from serving.problems import HANDLERS
 from serving.requests import Courier, Outbox
 from serving.requests.routes import OPERATIONS, routes
 
@@ -36,7 +37,7 @@ class Line:
 
 def talk(desk: Any, work: Talk) -> Any:
     async def whole(engine: AsyncEngine) -> Any:
-        app = Starlette(routes=routes())
+        app = Starlette(routes=routes(), exception_handlers=HANDLERS)
         app.state.cases = CaseRoom(engine, desk.config, lambda: desk.now)
         app.state.office = desk.office
         # it looks only when it is woken
@@ -51,9 +52,10 @@ def talk(desk: Any, work: Talk) -> Any:
     return desk.database.run(whole)
 
 
-async def until(done: Callable[[], bool]) -> None:
+async def until(done: Callable[[], bool | Awaitable[bool]]) -> None:
     for _ in range(500):
-        if done():
+        found = done()
+        if found if isinstance(found, bool) else await found:
             return
         await asyncio.sleep(0.01)
     raise AssertionError("it did not come about")
@@ -77,7 +79,13 @@ def test_the_whole_way(desk: Any, bank: Any, people: Any) -> None:
         assert refused.status_code == 403
         signed = await line.ask(people.approver, "POST", f"{one}/sign", body(1))
         assert signed.json()["en"] == "signed; it is being sent"
-        await until(lambda: bool(bank.calls))
+
+        async def noted() -> bool:
+            told = (await line.ask(people.officer, "GET", of_case)).json()
+            return told["requests"][0]["sent_at"] is not None
+
+        # a bank may answer before the courier has written down that it was sent
+        await until(noted)
         said = body(answer="accepted", words="已止付", stopped_cny=50_000)
         answered = await line.ask(people.bank, "POST", f"{one}/answer", said)
         assert answered.json()["state"] == "answered", answered.text
