@@ -128,8 +128,8 @@ class Desk:
     ----------
     cases : list of Case
         Every case there was.
-    taught : list of Tried
-        Officers' attempts in closed cases that were no false alarms.
+    closed : list of Case
+        Those that ended, in order.
     again : int
         Attempts on a citizen whom another case had reached within 24 hours.
     attempts : list of Taken
@@ -141,7 +141,7 @@ class Desk:
     def __init__(self, warned: Warned, course: Dissuasion, duty: Duty) -> None:
         self.warned, self.course, self.duty = warned, course, duty
         self.cases: list[Case] = []
-        self.taught: list[Tried] = []
+        self.closed: list[Case] = []
         self.attempts: list[Taken] = []
         self.again, self.minutes = 0, 0.0
         self._events = [_Event(*row) for row in warned.rows]
@@ -195,8 +195,7 @@ class Desk:
     def _close(self, case: Case, at: int, ended: Taken | None) -> None:
         case.closed, case.ended = at, ended
         self._open.pop(case.name, None)
-        if ended is not Taken.CLEARED:
-            self.taught.extend(case.tried)
+        self.closed.append(case)
 
     def _admit(self, event: _Event) -> None:
         name = str(event.subscriber) if self.duty.merged else f"{event.subscriber}/{self._heard}"

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from data.simulator.dissuasion import Dissuasion
+from data.simulator.dissuasion import Dissuasion, Taken
 from experiments.shift_desk import MINUTE, Case, Desk, Order, Step, moment
 from models.dissuasion import WAYS, Rates
 from models.work_list import Candidate, Next, best
@@ -40,13 +40,13 @@ STALE = 30 * MINUTE  # to spare time: what a case is worth changes within hours
 class WorkList:
     """Whose best step buys most a minute, by `models.work_list`.
 
-    Rates are learnt from this desk's closed attempts, the pace of the money from earlier reports.
+    Rates are learnt from this desk's closed cases, the pace of the money from earlier reports.
     What a case is worth is asked again when something happened to it, and after `STALE`.
     """
 
     def __init__(self) -> None:
         self._rates: Rates | None = None
-        self._taught = 0
+        self._read = 0
         self._known: dict[str, _Worth] = {}
 
     def __call__(self, desk: Desk, cases: list[Case], now: int, left: float) -> Step | None:
@@ -68,12 +68,25 @@ class WorkList:
         return known.step
 
     def _learnt(self, desk: Desk) -> Rates:
-        new = desk.taught[self._taught :]
-        self._taught = len(desk.taught)
         if self._rates is None:
             self._rates = replace(Rates(), hazard=desk.warned.hazard)
-        self._rates = self._rates.learn(new) if new else self._rates
+        new = desk.closed[self._read :]
+        self._read = len(desk.closed)
+        if new:
+            self._rates = _learnt(self._rates, new)
         return self._rates
+
+
+def _learnt(rates: Rates, closed: Sequence[Case]) -> Rates:
+    """With closed cases: those that were no false alarms say how warnings are taken."""
+    doubtful = [case for case in closed if case.ended is not Taken.CLEARED]
+    unsettled = [
+        sum(one.doubted for one in case.tried[:-1])
+        for case in closed
+        if case.ended is Taken.CLEARED
+    ]
+    rates = rates.learn(one for case in doubtful for one in case.tried)
+    return rates.settle(len(unsettled), sum(unsettled))
 
 
 @dataclass(frozen=True)

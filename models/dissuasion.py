@@ -2,7 +2,8 @@
 
 A way is a channel with a script. Its chance now is the chance to reach the citizen times the chance
 to be believed, each a Beta-binomial: attempts made move the city's mean, and a citizen's own failed
-attempts move his. Money leaves at a constant rate that depends on the stage. Where the field gives
+attempts move his. Who listens and neither believes nor shows that nothing is wrong is likelier a
+victim than before. Money leaves at a constant rate that depends on the stage. Where the field gives
 no figure the prior is an assumption, weak and said to be one; closed attempts soon outweigh it.
 
 References
@@ -31,6 +32,7 @@ __all__ = [
     "Tried",
     "Way",
     "loss_avoided",
+    "moved",
     "stage_after",
 ]
 
@@ -173,6 +175,8 @@ BELIEF: Mapping[tuple[str, str], Beta] = MappingProxyType(
         ("visit", "scheme"): Beta.of(0.7, 5, ASSUMED),
     }
 )
+CLEARED = Beta.of(0.7, 10, ASSUMED)
+SURE = 40.0  # log odds: beyond any doubt, and still a finite number
 
 
 @dataclass(frozen=True)
@@ -305,6 +309,8 @@ class Rates:
         Chance that the citizen is reached.
     belief : mapping of (channel, script) to Beta
         Chance that a reached citizen believes.
+    cleared : Beta
+        Chance that an honest citizen who listens can show that nothing is wrong.
     hazard : Hazard
     ways : tuple of Way
         What the centre can do; each needs its `reach` and its `belief`.
@@ -323,6 +329,7 @@ class Rates:
 
     reach: Mapping[str, Beta] = field(default_factory=lambda: dict(REACH))
     belief: Mapping[tuple[str, str], Beta] = field(default_factory=lambda: dict(BELIEF))
+    cleared: Beta = CLEARED
     hazard: Hazard = field(default_factory=Hazard)
     ways: tuple[Way, ...] = WAYS
 
@@ -352,6 +359,42 @@ class Rates:
                 belief[way] = belief[way].seen(times * believed, times * (not believed))
         return replace(self, reach=reach, belief=belief)
 
+    def settle(self, cleared: int, unsettled: int) -> "Rates":
+        """With closed false alarms: talks that showed it, and talks before those that did not."""
+        return replace(self, cleared=self.cleared.seen(cleared, unsettled))
+
+    def suspicion(self, before: float, stage: str, tried: Sequence[Tried]) -> float:
+        """Probability of a fraud after what was tried.
+
+        A victim who listens and does not believe is left, and so is an honest citizen who cannot
+        show that nothing is wrong; by Bayes' rule each such talk moves the odds by the ratio of the
+        two chances. Who was not reached is as suspect as before.
+
+        Parameters
+        ----------
+        before : float
+            Probability before anybody spoke to him, 0 to 1.
+        tried : sequence of Tried
+            What was tried with this citizen in this episode.
+
+        Examples
+        --------
+        >>> from datetime import UTC
+        >>> now = datetime(2026, 3, 1, 10, tzinfo=UTC)
+        >>> doubted = Tried("call_96110", "plain", True, False, 4.0, now)
+        >>> [round(Rates().suspicion(0.2, "engaged", [doubted] * n), 2) for n in range(3)]
+        [0.2, 0.36, 0.55]
+        """
+        talks = [(one.channel, one.script) for one in tried if one.doubted]
+        told = math.fsum(self.told(way, stage) for way in talks)
+        return moved(before, max(-SURE, min(told, SURE)))
+
+    def told(self, way: tuple[str, str], stage: str) -> float:
+        """What it says for a fraud that somebody listened and did not believe: log odds."""
+        if way not in self.belief:
+            return 0.0
+        return math.log((1.0 - self.believed(way, stage)) / (1.0 - self.cleared.mean))
+
     def believed(self, way: tuple[str, str], stage: str) -> float:
         """Chance that whoever is reached by a way (channel, script) for the first time believes."""
         return _shifted(self.belief[way].mean, BELIEF_ODDS[stage])
@@ -377,6 +420,17 @@ class Rates:
         )
         believed = self.believed(way, stage)
         return reached * believed * INDIVIDUAL / (INDIVIDUAL + doubted)
+
+
+def moved(chance: float, by: float) -> float:
+    """A chance whose odds are multiplied by ``exp(by)``.
+
+    Examples
+    --------
+    >>> round(moved(0.2, math.log(4.0)), 6), moved(0.0, 40.0)
+    (0.5, 0.0)
+    """
+    return chance / (chance + (1.0 - chance) * math.exp(-by))
 
 
 def stage_after(stage: str, tried: Tried) -> str:

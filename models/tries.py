@@ -1,7 +1,7 @@
-"""Attempts of many cases in columns, and the chances they leave: `Rates.chance` for a backlog.
+"""Attempts of many cases in columns, and what they leave: chances and suspicions of a backlog.
 
-The numbers are those of `models.dissuasion.Rates.chance` but for the last digits; a test holds the
-two together.
+The numbers are those of `models.dissuasion.Rates` but for the last digits; tests hold the two
+together.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from models.dissuasion import BELIEF_ODDS, FORGOTTEN, INDIVIDUAL, SHARED, Rates, Tried, Way
+from models.dissuasion import BELIEF_ODDS, FORGOTTEN, INDIVIDUAL, SHARED, SURE, Rates, Tried, Way
 from models.trees import Floats
 
 __all__ = ["Tries"]
@@ -71,6 +71,24 @@ class Tries:
         weight = np.where(own & (self.script == way.script), 1.0, SHARED)
         doubted = self._count(self.doubted, weight)
         return reached * _believed(way, stage, rates) * INDIVIDUAL / (INDIVIDUAL + doubted)
+
+    def suspicion(self, before: Floats, stage: NDArray[np.str_], rates: Rates) -> Floats:
+        """Probability of each case that it is a fraud (`Rates.suspicion`).
+
+        Parameters
+        ----------
+        before : float64 array (cases,)
+            Before anybody spoke to the citizen.
+        stage : str array (cases,)
+        """
+        told = np.zeros(self.cases)
+        for way in rates.belief:
+            talks = self.doubted & (self.channel == way[0]) & (self.script == way[1])
+            times = self._count(talks, np.ones(len(talks)))
+            for name in BELIEF_ODDS:
+                told += np.where(stage == name, times * rates.told(way, name), 0.0)
+        less = np.exp(-np.clip(told, -SURE, SURE))
+        return np.asarray(before / (before + (1.0 - before) * less))
 
     def _count(self, which: NDArray[np.bool_], weight: Floats) -> Floats:
         found = np.bincount(self.case[which], weight[which], minlength=self.cases)

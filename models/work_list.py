@@ -1,9 +1,11 @@
 """The order of a shift: preventable loss times the chance to prevent it, per officer-minute.
 
-Each citizen may be helped in several ways; the list takes for each the way that buys most per
-minute, and the citizens by what that buys. Dearer ways that would add a little with minutes to
-spare are not taken: more warnings come before the shift ends, and who was not reached is tried
-again. `forewarn experiment shift` measures this order beside others.
+The score is what was suspected before anybody spoke to the citizen; what he said since counts too
+(`Rates.suspicion`). Each citizen may be helped in several ways;
+the list takes for each the way that buys most per minute, and the citizens by what that buys.
+Dearer ways that would add a little with minutes to spare are not taken: more warnings come before
+the shift ends, and who was not reached is tried again. `forewarn experiment shift` measures this
+order beside others.
 
 References
 ----------
@@ -21,7 +23,7 @@ from models.dissuasion import HOUR, Rates, Tried, Way
 from models.trees import Floats, ModelError
 from models.tries import Tries
 
-__all__ = ["Candidate", "Next", "best", "ceiling", "ordered"]
+__all__ = ["Candidate", "Next", "best", "ceiling", "ordered", "sway"]
 
 RELAPSE = 0.1  # assumption: who believed the warning last pays all the same so often
 MINUTE = timedelta(minutes=1)
@@ -37,7 +39,7 @@ class Candidate:
     ----------
     case_id : str
     score : float
-        Calibrated probability that the citizen is being defrauded, 0 to 1.
+        Calibrated probability that the citizen is being defrauded, 0 to 1, whatever was tried.
     stage, scam_type : str
     expected_loss_cny : float
         If it is a fraud and nobody prevents it.
@@ -78,8 +80,11 @@ class Next:
         An officer's, expected.
     chance : float
         That it succeeds now.
+    suspicion : float
+        Probability that it is a fraud, after what was tried.
     preventable_cny : float
-        Expected loss times the probability that it has not left when the citizen is spoken to.
+        Expected loss times the suspicion and the probability that the money has not left when the
+        citizen is spoken to.
     value_per_minute : float
         ``preventable_cny * chance / minutes``, CNY.
     zh, en : str
@@ -91,6 +96,7 @@ class Next:
     script: str
     minutes: float
     chance: float
+    suspicion: float
     preventable_cny: float
     value_per_minute: float
     zh: str
@@ -101,6 +107,7 @@ class Next:
 class _Option:
     way: Way
     chance: float
+    suspicion: float
     preventable_cny: float
 
     @property
@@ -170,8 +177,8 @@ def best(candidate: Candidate, now: datetime, rates: Rates) -> Next | None:
 def ceiling(stage: str, rates: Rates) -> float:
     """What a yuan that is still there is worth per minute at most, whatever was tried.
 
-    With the pace of the money it bounds a case's value from above without its attempts, so that a
-    long backlog need not be read whole.
+    With the pace of the money and `sway` it bounds a case's value from above by how often somebody
+    listened and did not believe, so that a long backlog need not be read whole.
 
     Examples
     --------
@@ -187,6 +194,22 @@ def ceiling(stage: str, rates: Rates) -> float:
     )
 
 
+def sway(stage: str, rates: Rates) -> float:
+    """Log odds that a talk which settled nothing adds to a suspicion at most.
+
+    Examples
+    --------
+    >>> from datetime import UTC
+    >>> from models.dissuasion import moved
+    >>> now = datetime(2026, 3, 1, 10, tzinfo=UTC)
+    >>> doubted = (Tried("call_96110", "plain", True, False, 4.0, now),) * 2
+    >>> most = moved(0.2, 2 * sway("engaged", Rates()))
+    >>> Rates().suspicion(0.2, "engaged", doubted) <= most
+    True
+    """
+    return max(0.0, *(rates.told(way, stage) for way in rates.belief))
+
+
 def _ways(rates: Rates, most: float) -> list[Way]:
     """What takes an officer's minutes, but not more than so many."""
     return [way for way in rates.ways if 0 < way.minutes <= most]
@@ -194,7 +217,8 @@ def _ways(rates: Rates, most: float) -> list[Way]:
 
 def _best(one: Candidate, ways: Sequence[Way], now: datetime, rates: Rates) -> _Option | None:
     """The way that buys most per minute; the shorter of equals."""
-    options = [_option(one, way, now, rates) for way in ways]
+    suspicion = rates.suspicion(one.score, one.stage, one.attempts)
+    options = [_option(one, suspicion, way, now, rates) for way in ways]
     worth = [option for option in options if option.value_per_minute > 0]
     return max(worth, key=lambda got: (got.value_per_minute, -got.way.minutes), default=None)
 
@@ -227,8 +251,10 @@ def _worth(cases: Sequence[Candidate], ways: Sequence[Way], now: datetime, rates
     """What the best way buys per minute for each of many cases; as `_best`, but for rounding."""
     stage = np.array([one.stage for one in cases])
     waited = np.array([(now - one.opened_at) / HOUR for one in cases])
-    at_stake = np.array([one.score * one.expected_loss_cny * _calm(one) for one in cases])
+    loss = np.array([one.expected_loss_cny * _calm(one) for one in cases])
     tries = Tries.of([one.attempts for one in cases], now)
+    score = np.array([one.score for one in cases])
+    at_stake = loss * tries.suspicion(score, stage, rates)
     pace = np.zeros(len(cases))
     for name in set(stage.tolist()):
         pace[stage == name] = rates.hazard.per_hour(name)
@@ -247,11 +273,11 @@ def _place(step: tuple[_Option, Candidate]) -> tuple[float, bool, float, str]:
     return (-option.value_per_minute, due is None, due.timestamp() if due else 0, one.case_id)
 
 
-def _option(one: Candidate, way: Way, now: datetime, rates: Rates) -> _Option:
+def _option(one: Candidate, suspicion: float, way: Way, now: datetime, rates: Rates) -> _Option:
     waited = (now - one.opened_at + way.delay_minutes * MINUTE) / HOUR
     stays = rates.hazard.stays(one.stage, waited)
     chance = rates.chance((way.channel, way.script), one.stage, one.attempts, now)
-    return _Option(way, chance, one.score * one.expected_loss_cny * stays * _calm(one))
+    return _Option(way, chance, suspicion, suspicion * one.expected_loss_cny * stays * _calm(one))
 
 
 def _calm(one: Candidate) -> float:
@@ -268,6 +294,7 @@ def _next(one: Candidate, option: _Option) -> Next:
         way.script,
         way.minutes,
         option.chance,
+        option.suspicion,
         cny,
         option.value_per_minute,
         f"{way.zh}，约{way.minutes:.0f}分钟：成功机会{option.chance:.0%}，尚可挽回约{cny:,.0f}元",

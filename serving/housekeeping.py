@@ -15,7 +15,7 @@ from data.settings import Settings
 from models.dissuasion import Rates
 from serving.access import Seals, seal_audit
 from serving.cases import numbers
-from serving.cases.attempts import learnt
+from serving.cases.chances import learnt_chances
 from serving.cases.escalation import sweep
 from serving.cases.labels import export
 from serving.cases.pace import learnt_pace
@@ -79,7 +79,7 @@ class Chores:
 
     async def _learn_rates(self, connection: AsyncConnection, now: datetime) -> None:
         learning = replace(Rates(), hazard=self.room.rates.hazard)
-        found = await learnt(connection, now, learning)
+        found = await learnt_chances(connection, now, learning)
         # the pace may have been learnt meanwhile
         self.room.rates = replace(found, hazard=self.room.rates.hazard)
 

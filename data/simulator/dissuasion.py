@@ -146,7 +146,8 @@ class Manners:
                 self.belief.items(), spread * rng.standard_normal(len(self.belief)), strict=True
             )
         }
-        return replace(self, reach=reach, belief=belief)
+        cleared = _moved(self.cleared, spread * rng.standard_normal())
+        return replace(self, reach=reach, belief=belief, cleared=cleared)
 
 
 class Taken(StrEnum):

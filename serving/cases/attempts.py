@@ -5,19 +5,18 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ARRAY, Text, any_, cast, exists, func, insert, null, select
-from sqlalchemy import case as when
+from sqlalchemy import ARRAY, Text, any_, cast, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from data.clock import AHEAD
-from models.dissuasion import Rates, Tried, stage_after
-from serving.cases.case import Case, State
+from models.dissuasion import Tried, stage_after
+from serving.cases.case import Case
 from serving.cases.config import CaseConfig
-from serving.cases.contracts import Acted, Attempt, Form, OutcomeKind
+from serving.cases.contracts import Acted, Attempt, Form
 from serving.cases.forms import Deed, Done, Turn, conflict, do_once
 from serving.cases.ids import new_id
 from serving.cases.steps import budget, next_step
-from serving.cases.tables import ATTEMPTS, CASES, OUTCOMES
+from serving.cases.tables import ATTEMPTS
 
 __all__ = [
     "TRIED",
@@ -28,13 +27,11 @@ __all__ = [
     "contacted",
     "demand_made",
     "how",
-    "learnt",
     "record",
     "tried_since",
 ]
 
 TRIED = ("channel", "script", "reached", "believed", "minutes", "at")
-_LEARN_FROM = timedelta(days=90)
 
 
 @dataclass(frozen=True)
@@ -156,32 +153,6 @@ def contacted(contacts: Sequence[Contact], config: CaseConfig) -> tuple[str, str
         f"{last.platform}已于{when}联系，{zh}{more_zh}",
         f"already contacted by {last.platform} at {when}, {en}{more_en}",
     )
-
-
-async def learnt(connection: AsyncConnection, now: datetime, rates: Rates | None = None) -> Rates:
-    """Rates with the attempts of the last 90 days whose cases are closed.
-
-    A closed false alarm says who was reached, and nothing of belief: there was no fraud to doubt.
-    """
-    false_alarm = exists().where(
-        OUTCOMES.c.case_id == ATTEMPTS.c.case_id,
-        OUTCOMES.c.outcome == OutcomeKind.FALSE_ALARM,
-        OUTCOMES.c.reversed_at.is_(None),
-    )
-    told = select(
-        ATTEMPTS.c.channel,
-        ATTEMPTS.c.script,
-        ATTEMPTS.c.reached,
-        when((false_alarm, null()), else_=ATTEMPTS.c.believed).label("believed"),
-    )
-    closed = told.join(CASES, CASES.c.case_id == ATTEMPTS.c.case_id).where(
-        CASES.c.state == State.CLOSED, ATTEMPTS.c.at >= now - _LEARN_FROM
-    )
-    went = closed.subquery()
-    # summed up in one order: each worker learns the same to the bit
-    query = select(*went.c, func.count()).group_by(*went.c).order_by(*went.c)
-    rows = await connection.execute(query)
-    return (rates or Rates()).count({tuple(row[:4]): row[4] for row in rows})
 
 
 def after_attempt(case: Case, tried: Tried, config: CaseConfig) -> Case:

@@ -1,8 +1,9 @@
 """The cases an officer may have now, and their order, read only as far as his shift reaches.
 
 They are those of his district that are open, not with somebody else, and whose citizen may be
-contacted. What a case can be worth at most is known without its attempts, and PostgreSQL sorts by
-that: what lies beyond the first few hundred is read only where it could still come before them.
+contacted. What a case can be worth at most is known without its attempts, but for how many of them
+settled nothing, and PostgreSQL sorts by that: what lies beyond the first few hundred is read only
+where it could still come before them.
 
 References
 ----------
@@ -17,14 +18,14 @@ from typing import Any
 from sqlalchemy import ColumnElement, Double, Select, and_, cast, func, or_, select
 from sqlalchemy import case as when
 
-from models.dissuasion import Tried
-from models.work_list import Candidate, Next, ceiling, ordered
+from models.dissuasion import SURE, Tried
+from models.work_list import Candidate, Next, ceiling, ordered, sway
 from serving.cases.attempts import tried_since
 from serving.cases.case import State
 from serving.cases.episodes import STAGES
 from serving.cases.forms import Turn
 from serving.cases.steps import DAY, budget
-from serving.cases.tables import CASES
+from serving.cases.tables import ATTEMPTS, CASES
 
 __all__ = ["free_cases", "steps_of"]
 
@@ -110,8 +111,21 @@ def _bound(turn: Turn) -> ColumnElement[float]:
     waited = func.extract("epoch", turn.now - CASES.c.stage_at) / 3_600
     # PostgreSQL calls an exponential that is too small an error
     gone = func.least(_MOST_GONE, when(pace, value=CASES.c.stage) * func.greatest(0, waited))
-    there = CASES.c.score * cast(CASES.c.expected_loss_cny, Double) * func.exp(-cast(gone, Double))
-    return there * when(worth, value=CASES.c.stage)
+    there = cast(CASES.c.expected_loss_cny, Double) * func.exp(-cast(gone, Double))
+    return _suspicion(turn) * there * when(worth, value=CASES.c.stage)
+
+
+def _suspicion(turn: Turn) -> ColumnElement[float]:
+    """What is suspected at most: by the talks that settled nothing (`sway`)."""
+    talks = (
+        select(func.count())
+        .where(ATTEMPTS.c.case_id == CASES.c.case_id, ATTEMPTS.c.reached, ~ATTEMPTS.c.believed)
+        .scalar_subquery()
+    )
+    each = {stage: sway(stage, turn.rates) for stage in STAGES}
+    told = func.least(SURE, talks * when(each, value=CASES.c.stage))
+    score, less = CASES.c.score, func.exp(-cast(told, Double))
+    return cast(score / (score + (1 - score) * less), Double)
 
 
 def _candidate(row: Any, made: Sequence[tuple[str | None, Tried]]) -> Candidate:

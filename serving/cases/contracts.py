@@ -149,6 +149,9 @@ class Step(Contract):
     script: str
     minutes: float = Field(description="an officer's minutes, expected")
     chance: float = Field(description="that it succeeds now, 0 to 1")
+    suspicion: float = Field(
+        description="that it is a fraud, after what was tried, 0 to 1; the score says it before"
+    )
     preventable_cny: float = Field(description="CNY still preventable")
     value_per_minute: float = Field(description="CNY")
     zh: str

@@ -1,6 +1,7 @@
 """The shift comparison: its shape in a small run, and the desk's rules one by one."""
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -8,8 +9,8 @@ import pandas as pd
 import pytest
 
 from data.simulator import City, simulate
-from data.simulator.city import DAY, HOUR, SECOND
-from data.simulator.dissuasion import Dissuasion, Manners
+from data.simulator.city import HOUR, SECOND
+from data.simulator.dissuasion import Dissuasion, Manners, Taken
 from data.simulator.dissuasion_money import Swindles
 from experiments.result import Result
 from experiments.shift import SHOWN, TUNED_ON, UNMERGED, Plan, run
@@ -24,12 +25,14 @@ from experiments.shift_orders import (
     ORDERS,
     OURS,
     Ranked,
+    WorkList,
     by_call,
     oracle,
 )
 from experiments.shift_tally import Tally, Worked
 from models.dissuasion import Hazard
 from models.policy import Policy, standard_levels
+from models.work_list import Next
 
 CHAIN = Chain(city=City(subscribers=200, days=3, staged=0), days=2)
 BEGIN = int(CHAIN.begins.timestamp()) * SECOND
@@ -195,7 +198,7 @@ def test_who_showed_that_nothing_is_wrong_is_left_in_peace() -> None:
     done = desk(READY, (2, NOON, 0.3), (2, NOON + HOUR, 0.9))
     ledger = worked(done, ORDERS[FIRST]())
     assert (ledger.cases, ledger.attempts, ledger.kept) == (1, 1, 1)
-    assert done.taught == []
+    assert [case.ended for case in done.closed] == [Taken.CLEARED]
 
 
 def test_deadlines_count_only_who_was_spoken_to_in_time() -> None:
@@ -243,12 +246,22 @@ def test_a_ranking_takes_the_highest_and_never_past_the_shift() -> None:
     assert order(shift, cases, NOON, 1.0) is None
 
 
-def test_our_list_learns_from_closed_attempts_only() -> None:
-    shift = desk(READY, (1, NOON, 0.3))
-    shift.hear(NOON)
-    case: Case = shift.workable(NOON)[0]
-    assert shift.taught == []
-    shift.work(Step(case, CALL), NOON)
-    assert [one.believed for one in shift.taught] == [True]
-    assert case.closed is not None
-    assert case.closed < NOON + DAY
+def test_our_list_learns_from_closed_cases_only() -> None:
+    shift, order = desk(READY, (1, NOON, 0.3), (2, NOON, 0.3), (2, NOON + HOUR, 0.2)), WorkList()
+    shift.hear(NOON + HOUR)
+    victim, honest = sorted(shift.workable(NOON + HOUR), key=lambda case: case.subscriber)
+
+    def step() -> Next:
+        case = replace(victim, name="asked anew", evidence=NOON)
+        found = order.step(shift, replace(case, opened=case.opened + len(shift.closed)), NOON)
+        assert found is not None
+        return found
+
+    before = step()
+    assert shift.closed == []
+    assert before.suspicion == pytest.approx(0.3)
+    shift.work(Step(honest, CALL), NOON + HOUR)
+    assert step() == before  # a false alarm says nothing of belief
+    shift.work(Step(victim, CALL), NOON + HOUR)
+    assert [case.subscriber for case in shift.closed] == [2, 1]
+    assert step().script == "plain" != before.script  # what he believed

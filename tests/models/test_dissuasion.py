@@ -1,5 +1,6 @@
 """Chances, hazard and estimates: what they must never do, whatever comes."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -65,6 +66,32 @@ def test_the_deeper_the_stage_the_smaller_the_chance(tried: list[Tried]) -> None
         assert chances == sorted(chances, reverse=True)
 
 
+@given(st.floats(0.0, 1.0), stages, st.lists(st.booleans(), max_size=200))
+def test_talks_that_settle_nothing_raise_the_suspicion_and_silence_does_not(
+    score: float, stage: str, heard: list[bool]
+) -> None:
+    tried = [Tried("call_96110", "plain", yes, False, 4.0, NOW) for yes in heard]
+    found = Rates().suspicion(score, stage, tried)
+    assert score * (1 - 1e-9) <= found <= 1.0
+    if not any(heard):
+        assert found == pytest.approx(score, abs=0.0)
+    elif 1e-9 < score < 1 - 1e-9:
+        assert found > score
+
+
+def test_suspicion_is_by_bayes_rule() -> None:
+    """100 victims and 300 honest: of those who listen and are not believed, whose are left?"""
+    rates = replace(Rates(), cleared=Beta.of(0.8, 10))
+    doubted = Tried("call_96110", "plain", True, False, 4.0, NOW)
+    victims, honest = 100 * (1 - 1 / 3), 300 * (1 - 0.8)
+    expected = victims / (victims + honest)
+    assert rates.suspicion(0.25, "engaged", [doubted]) == pytest.approx(expected)
+    strange = replace(doubted, channel="pigeon")
+    assert rates.suspicion(0.25, "engaged", [strange]) == pytest.approx(0.25)
+    often = rates.settle(0, 1_000)  # if nobody can show it, a doubter is rather honest
+    assert often.suspicion(0.25, "engaged", [doubted] * 100) < 0.25
+
+
 def test_a_thousand_attempts_outweigh_the_prior() -> None:
     way = ("visit", "scheme")
     told = [Tried(*way, n % 10 < 9, n % 10 < 3, 40.0, NOW) for n in range(1_000)]
@@ -118,7 +145,7 @@ def test_calls_succeed_as_the_source_says() -> None:
 
 def test_every_prior_names_its_source() -> None:
     rates = Rates()
-    assert all(one.source for one in (*rates.reach.values(), *rates.belief.values()))
+    assert all(one.source for one in (*rates.reach.values(), *rates.belief.values(), rates.cleared))
 
 
 def test_a_way_without_rates_is_named() -> None:

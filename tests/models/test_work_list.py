@@ -98,6 +98,15 @@ def test_chances_in_columns_are_the_chances(given_: list[Candidate], way: Way) -
     assert tries.chance(way, stage, RATES) == pytest.approx(single, rel=1e-12)
 
 
+@given(candidates(8).filter(len))
+def test_suspicions_in_columns_are_the_suspicions(given_: list[Candidate]) -> None:
+    tries = Tries.of([one.attempts for one in given_], NOW)
+    stage = np.array([one.stage for one in given_])
+    score = np.array([one.score for one in given_])
+    single = [RATES.suspicion(one.score, one.stage, one.attempts) for one in given_]
+    assert tries.suspicion(score, stage, RATES) == pytest.approx(single, rel=1e-12)
+
+
 @given(candidates(), MINUTES)
 def test_the_list_never_exceeds_the_minutes(given_: list[Candidate], minutes: float) -> None:
     found = ordered(given_, NOW, minutes, RATES)
@@ -175,6 +184,16 @@ def test_who_believed_is_called_last() -> None:
     }
     assert steps["b"].preventable_cny == pytest.approx(steps["a"].preventable_cny * 0.1, rel=0.7)
     assert list(steps) == ["a", "b"]
+
+
+def test_who_listened_and_settled_nothing_comes_before_who_was_not_reached() -> None:
+    one = Candidate("a", 0.05, "engaged", "loan", 1e4, NOW)
+    call = Tried("call_96110", "plain", True, False, 4.0, NOW - timedelta(hours=2))
+    heard = replace(one, case_id="b", attempts=(call,))
+    unheard = replace(one, case_id="c", attempts=(replace(call, reached=False),))
+    steps = {step.case_id: step for step in ordered([one, heard, unheard], NOW, 99, RATES)}
+    assert list(steps) == ["b", "a", "c"]
+    assert steps["b"].suspicion > steps["a"].suspicion == steps["c"].suspicion == 0.05
 
 
 def test_after_disbelief_the_next_step_is_another() -> None:
