@@ -216,24 +216,24 @@ def districts(
     file: Annotated[
         Path, typer.Argument(exists=True, dir_okay=False, help="CSV of citizens: number,district.")
     ],
+    leave_out: Annotated[
+        bool, typer.Option("--leave-out", help="Take the rest in where lines are wrong.")
+    ] = False,
 ) -> None:
     """Say where citizens live: their cases begin there. Numbers are kept as pseudonyms only."""
-    from data.database import connect, upgrade
+    from data.database import database_of
     from data.pseudonyms import Pseudonymiser
-    from data.stores import open_database
     from serving.cases.districts import take_in
 
     settings = _settings()
     names = Pseudonymiser.from_settings(settings)
-    with open_database(settings) as url:
-        upgrade(url)
-        engine = connect(url)
-        with engine.begin() as connection:
-            taken = take_in(connection, file, names, datetime.now(UTC))
-        engine.dispose()
-    print(f"{file.name}: {taken.kept} kept, {len(taken.refused)} refused")
-    if taken.refused:
-        print(f"    lines {', '.join(map(str, taken.refused[:20]))}")
+    with database_of(settings) as engine:
+        now = datetime.now(UTC)
+        taken = take_in(engine, file, names, now, leave_out=leave_out, progress=_say)
+    print(f"{file.name}: {taken.citizens:,} citizens, {taken.changed:,} of them new or moved")
+    if taken.wrong:
+        print(f"{taken.wrong:,} lines were left out; the first of them:")
+        print("\n".join(f"    {one}" for one in taken.said))
 
 
 @app.command()

@@ -4,7 +4,8 @@ Tables are declared once, in `metadata`; other layers add theirs to it. The data
 brought up to date by `upgrade`, from the plain DDL under ``data/migrations``.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -37,13 +38,15 @@ from sqlalchemy.exc import OperationalError
 
 from data.events import EVENT_TYPES, Event
 from data.incidents import INCIDENT_SCHEMA, Incident
-from data.stores import StoreError
+from data.settings import Settings
+from data.stores import StoreError, open_database
 from data.tables import empty_events, from_events
 
 __all__ = [
     "SERVING",
     "adding_incidents",
     "connect",
+    "database_of",
     "event_row",
     "events",
     "incident_row",
@@ -156,6 +159,24 @@ def upgrade(url: str) -> None:
             command.upgrade(config, "head")
     finally:
         engine.dispose()
+
+
+@contextmanager
+def database_of(settings: Settings) -> Iterator[Engine]:
+    """A deployment's database, with the tables of today; the running service's where it runs.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be reached or started.
+    """
+    with open_database(settings) as url:
+        upgrade(url)
+        engine = connect(url)
+        try:
+            yield engine
+        finally:
+            engine.dispose()
 
 
 def event_row(event: Event, *, seq: int, late: bool) -> Mapping[str, Any]:

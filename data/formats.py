@@ -27,7 +27,7 @@ from data.columns import FIELDS, TableError, check_names
 from data.problems import Problem
 from data.tables import CODE, EVENT_SCHEMA, TIME
 
-__all__ = ["FORMATS", "Overlong", "Portion", "portions", "reader_of"]
+__all__ = ["FORMATS", "Overlong", "Portion", "is_text", "portions", "reader_of"]
 
 BLOCK = 32 << 20  # bytes of text read at once
 LONGEST_LINE = 64 << 20
@@ -208,7 +208,7 @@ def _as_columns(
 
 def _table(lines: Sequence[bytes]) -> pa.Table | None:
     text = b"\n".join(lines)
-    if not _is_text(text):  # Arrow does not look
+    if not is_text(text):  # Arrow does not look
         return None
     try:
         table = pajson.read_json(
@@ -274,7 +274,7 @@ class _Text(io.RawIOBase):
 
     def _whole(self, lines: list[bytes]) -> bytes:
         text = b"\n".join(lines) + b"\n"
-        if b'"' not in text and _is_text(text):
+        if b'"' not in text and is_text(text):
             return text
         fit = [_is_row(line) for line in lines]
         if not all(fit):
@@ -285,10 +285,11 @@ class _Text(io.RawIOBase):
 
 def _is_row(line: bytes) -> bool:
     """Whether a line ends where its row does: a quote left open would swallow the next ones."""
-    return _is_text(line) and (b'"' not in line or ROW.fullmatch(line) is not None)
+    return is_text(line) and (b'"' not in line or ROW.fullmatch(line) is not None)
 
 
-def _is_text(line: bytes) -> bool:
+def is_text(line: bytes) -> bool:
+    """Whether it is UTF-8."""
     try:
         line.decode()
     except UnicodeDecodeError:

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from pydantic_core import from_json
 
 from data.columns import TableError
-from data.formats import Overlong, reader_of
+from data.formats import Overlong, is_text, reader_of
 from data.problems import Problem, found_in
 
 __all__ = ["ColumnMap", "IncidentPortion", "incident_portions"]
@@ -215,7 +215,7 @@ class _Form:
 
     def is_rows(self, text: bytes) -> bool:
         """Whether each line is a row: most files need not be looked at line by line."""
-        return _is_text(text) and (b'"' not in text or self.rows.fullmatch(text) is not None)
+        return is_text(text) and (b'"' not in text or self.rows.fullmatch(text) is not None)
 
     def has_cells(self, line: bytes) -> bool:
         """Whether a line is a row by itself, with a cell for each name."""
@@ -286,13 +286,13 @@ def _row_at(lines: Sequence[bytes], at: int, form: _Form) -> int | None:
     would else swallow its neighbours.
     """
     line = lines[at]
-    if len(line) > LONGEST_LINE or not _is_text(line):
+    if len(line) > LONGEST_LINE or not is_text(line):
         return None
     if b'"' not in line or form.is_row(line):
         return 1
     for end in range(at + 1, min(at + MOST_LINES, len(lines))):
         line += lines[end]
-        if len(line) > LONGEST_LINE or not _is_text(lines[end]) or form.has_cells(lines[end]):
+        if len(line) > LONGEST_LINE or not is_text(lines[end]) or form.has_cells(lines[end]):
             return None
         if form.is_row(line):
             return end - at + 1
@@ -347,17 +347,9 @@ def _explained(lines: Sequence[bytes | Overlong], form: _Form) -> tuple[tuple[by
 
 
 def _why(line: bytes, form: _Form) -> Problem:
-    found = found_in(line.decode()) if _is_text(line) else found_in(line)
+    found = found_in(line.decode()) if is_text(line) else found_in(line)
     expected = f"a row of {len(form.names)} cells of text in UTF-8, its quotes closed"
     return Problem("record", expected, found, "correct the row and bring it again")
-
-
-def _is_text(line: bytes) -> bool:
-    try:
-        line.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 # --- JSON lines

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from sqlalchemy import Engine
 
 from data.columns import TableError
-from data.database import connect, read_incidents, upgrade
+from data.database import database_of, read_incidents
 from data.history import alone
 from data.incident_columns import IncidentColumns, read_incident_columns
 from data.incident_files import ColumnMap, incident_portions
@@ -32,7 +32,6 @@ from data.problems import Problem
 from data.pseudonyms import Pseudonymiser
 from data.quarantine import INCIDENTS, Mend, Refused, Replayed, Shelf, as_record
 from data.settings import Settings
-from data.stores import open_database
 
 __all__ = [
     "FROM_FILE",
@@ -234,7 +233,7 @@ def read_truth_incidents(
         both ways, the one that was known first.
     """
     past = incident_history(settings).read(before, since=since)
-    with _database(settings) as engine, engine.connect() as connection:
+    with database_of(settings) as engine, engine.connect() as connection:
         live = read_incidents(connection, before, since)
     if len(live) == 0:
         return past
@@ -252,20 +251,9 @@ def opened_incidents(settings: Settings) -> Iterator[IncidentIngest]:
 @contextmanager
 def quarantined_incidents(settings: Settings) -> Iterator[IncidentIngest]:
     """The incidents of a deployment, to look at what their quarantine holds."""
-    with _database(settings) as engine:
+    with database_of(settings) as engine:
         names = Pseudonymiser.from_settings(settings)
         yield IncidentIngest(incident_history(settings), engine, names, zone=settings.zone)
-
-
-@contextmanager
-def _database(settings: Settings) -> Iterator[Engine]:
-    with open_database(settings) as url:
-        upgrade(url)
-        engine = connect(url)
-        try:
-            yield engine
-        finally:
-            engine.dispose()
 
 
 def _read(

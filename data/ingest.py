@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, func, select
 
-from data.database import SERVING, connect, last_seq, read_events, upgrade
+from data.database import SERVING, database_of, last_seq, read_events
 from data.events import Event
 from data.formats import Overlong, Portion, portions
 from data.history import History, alone
@@ -26,7 +26,7 @@ from data.pseudonyms import Pseudonymiser
 from data.quarantine import Mend, Quarantine, Refused, Replayed, as_record
 from data.seen import Seen
 from data.settings import Settings
-from data.stores import StoreError, open_database
+from data.stores import StoreError
 from data.tables import EVENT_SCHEMA, empty_events, from_events, in_one_piece
 
 __all__ = [
@@ -180,27 +180,16 @@ def opened(settings: Settings, intake: Intake | None = None) -> Iterator[Ingest]
     """
     intake = intake or Intake(Pseudonymiser.from_settings(settings))
     history = History(settings.var / "history")
-    with open_database(settings) as url:
-        upgrade(url)
-        engine = connect(url)
-        try:
-            with _resting(engine) as connection, alone(history.root):
-                archive(history, connection)
-                yield Ingest(intake, history, Quarantine(engine, intake))
-        finally:
-            engine.dispose()
+    with database_of(settings) as engine, _resting(engine) as connection, alone(history.root):
+        archive(history, connection)
+        yield Ingest(intake, history, Quarantine(engine, intake))
 
 
 @contextmanager
 def quarantined(settings: Settings) -> Iterator[Quarantine]:
     """The quarantine of a deployment, to look at; the service may run."""
-    with open_database(settings) as url:
-        upgrade(url)
-        engine = connect(url)
-        try:
-            yield Quarantine(engine, Intake(Pseudonymiser.from_settings(settings)))
-        finally:
-            engine.dispose()
+    with database_of(settings) as engine:
+        yield Quarantine(engine, Intake(Pseudonymiser.from_settings(settings)))
 
 
 def ingest_file(path: Path, settings: Settings, progress: Progress | None = None) -> Taken:

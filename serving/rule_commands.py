@@ -1,7 +1,8 @@
 """What is typed about rules and lists.
 
 On the command line acts whoever may run it, under his account of the machine; with ``--by`` a
-person of the console, by name and password: a rule needs a second one to go live.
+person of the console, by name and password: a rule, and an entry of the allow list, needs a second
+one to go live.
 """
 
 import asyncio
@@ -58,6 +59,7 @@ By = Annotated[
     str | None, typer.Option(help="Account of the console that does it; its password is asked.")
 ]
 OneList = Annotated[ListName, typer.Argument(help="allow or deny.")]
+Entry = Annotated[str, typer.Argument(help="As `forewarn lists show` has it.")]
 
 
 @rules.command("add")
@@ -149,7 +151,7 @@ def lists_add(
     days: Annotated[float, typer.Option(min=0.01, help="It stands for.")] = 30.0,
     by: By = None,
 ) -> None:
-    """Put a number, account, app or site on a list."""
+    """Put a number, account, app or site on a list; on the allow list it waits for a colleague."""
     from serving.rules.contracts import EntryBody
 
     body = EntryBody(
@@ -162,15 +164,23 @@ def lists_add(
     )
     added = _run(lambda desk, actor: desk.add(actor, name.value, body), by)
     print(f"{added.entry_id} {added.member} until {added.expires_at:%Y-%m-%d %H:%M} UTC")
+    if added.state == "waiting":
+        print(f"it waits for a colleague: forewarn lists live allow {added.entry_id} --by NAME")
+
+
+@lists.command("live")
+def lists_live(name: OneList, entry_id: Entry, by: By = None) -> None:
+    """Let an entry of the allow list count; by another person than who added it."""
+    from serving.rules.contracts import KeyBody
+
+    body = KeyBody(key=_key())
+    live = _run(lambda desk, actor: desk.entry_live(actor, name.value, entry_id, body), by)
+    print(f"{live.entry_id} is live until {live.expires_at:%Y-%m-%d %H:%M} UTC")
 
 
 @lists.command("remove")
-def lists_remove(
-    name: OneList,
-    entry_id: Annotated[str, typer.Argument(help="As `forewarn lists show` has it.")],
-    by: By = None,
-) -> None:
-    """Take an entry off a list."""
+def lists_remove(name: OneList, entry_id: Entry, by: By = None) -> None:
+    """Take an entry off a list, or refuse one that waits."""
     from serving.rules.contracts import KeyBody
 
     body = KeyBody(key=_key())
@@ -183,24 +193,26 @@ def lists_show(name: OneList) -> None:
     """Show who is on a list, by pseudonym, with owner, expiry and counts."""
     found = _run(lambda desk, actor: desk.one_list(actor, name.value), None)
     table = Table("entry", "member", "owner", "reason", "stands", "30 days", "ever")
-    now = datetime.now(UTC)
     for entry in found.entries:
         table.add_row(
             entry.entry_id,
             entry.member,
             entry.owner,
             entry.reason,
-            _stands(entry, now),
+            _stands(entry),
             str(entry.matches.lately),
             str(entry.matches.ever),
         )
     Console().print(table)
 
 
-def _stands(entry: "EntryAnswer", now: datetime) -> str:
+def _stands(entry: "EntryAnswer") -> str:
+    """Its state, with the day that matters."""
     if entry.removed_at is not None:
         return f"removed {entry.removed_at:%Y-%m-%d}"
-    return f"{'expired' if entry.expires_at <= now else 'until'} {entry.expires_at:%Y-%m-%d}"
+    if entry.state == "waiting":
+        return f"waits for a colleague of {entry.added_by}, until {entry.expires_at:%Y-%m-%d}"
+    return f"{'until' if entry.state == 'live' else entry.state} {entry.expires_at:%Y-%m-%d}"
 
 
 def _deed(name: str, version: int | None, by: str | None, deed: str) -> None:

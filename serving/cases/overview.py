@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Row, Select, and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, Row, Select, Subquery, and_, exists, func, or_, select
 
 from models.dissuasion import WAYS
 from models.shares import Share
@@ -42,6 +42,7 @@ FEWEST = 10
 _TRUE = (OutcomeKind.DISSUADED, OutcomeKind.PAID)
 _TOLD = (*_TRUE, OutcomeKind.FALSE_ALARM)
 _COUNT = func.count()
+_NOBODY = Share(0, 0)
 
 
 @dataclass(frozen=True)
@@ -135,6 +136,9 @@ class Money:
 class Place:
     """One district's cases.
 
+    Of reach and belief cases are counted, not attempts: three calls to one citizen say less than
+    one call to each of three, and an interval holds for what is independent only.
+
     Parameters
     ----------
     name : str or None
@@ -143,21 +147,34 @@ class Place:
         Opened in the period.
     false_alarms : Share
         Of those whose truth is known.
+    reached : Share
+        At last, of those who were tried.
+    believed : Share
+        At last, of those who were reached and asked, and were in danger.
     """
 
     name: str | None
     cases: int
     false_alarms: Share
+    reached: Share = _NOBODY
+    believed: Share = _NOBODY
 
     @property
     def hidden(self) -> bool:
         """Whether there are too few to show."""
         return self.cases < FEWEST
 
-    @property
-    def too_few_told(self) -> bool:
-        """Whether too few have an outcome to show a share."""
-        return self.false_alarms.of < FEWEST
+    def shown(self, what: str) -> Share | None:
+        """A share of it; None where it rests on too few cases to show.
+
+        Examples
+        --------
+        >>> place = Place("A", 40, Share(3, 12), Share(5, 9))
+        >>> place.shown("false_alarms"), place.shown("reached")
+        (Share(yes=3, of=12), None)
+        """
+        found: Share = getattr(self, what)
+        return None if self.hidden or found.of < FEWEST else found
 
 
 @dataclass(frozen=True)
@@ -285,12 +302,7 @@ async def _kept(turn: Turn, since: datetime) -> tuple[Kept, ...]:
 
 async def _tried(turn: Turn, since: datetime) -> tuple[Tried, ...]:
     way = (ATTEMPTS.c.channel, ATTEMPTS.c.script)
-    # who was in no danger had nothing to believe
-    real = ~exists().where(
-        OUTCOMES.c.case_id == ATTEMPTS.c.case_id,
-        OUTCOMES.c.outcome == OutcomeKind.FALSE_ALARM,
-        OUTCOMES.c.reversed_at.is_(None),
-    )
+    real = _in_danger(ATTEMPTS.c.case_id)
     query = (
         select(
             *way,
@@ -316,6 +328,16 @@ async def _tried(turn: Turn, since: datetime) -> tuple[Tried, ...]:
             Share(row.believed, row.heard),
         )
         for row in await _rows(turn, query)
+    )
+
+
+def _in_danger(case_id: ColumnElement[str]) -> ColumnElement[bool]:
+    """Of a case: who was in no danger had nothing to believe."""
+    found = OUTCOMES.alias()  # the query around it may join outcomes too
+    return ~exists().where(
+        found.c.case_id == case_id,
+        found.c.outcome == OutcomeKind.FALSE_ALARM,
+        found.c.reversed_at.is_(None),
     )
 
 
@@ -364,19 +386,48 @@ async def _places(turn: Turn, since: datetime) -> tuple[Place, ...]:
     counts = OUTCOMES.c.reversed_at.is_(None)
     known = and_(counts, OUTCOMES.c.outcome.in_(_TOLD))
     false = and_(counts, OUTCOMES.c.outcome == OutcomeKind.FALSE_ALARM)
-    case = CASES.c.case_id.distinct()
+    tried, real = _tried_by_case(turn, since), _in_danger(CASES.c.case_id)
+    case = func.count(CASES.c.case_id.distinct())
     query = (
         select(
             CASES.c.district,
-            func.count(case).label("n"),
-            func.count(case).filter(known).label("told"),
-            func.count(case).filter(false).label("false"),
+            case.label("n"),
+            case.filter(known).label("told"),
+            case.filter(false).label("false"),
+            case.filter(tried.c.case_id.is_not(None)).label("tried"),
+            case.filter(tried.c.reached).label("reached"),
+            case.filter(tried.c.heard, real).label("heard"),
+            case.filter(tried.c.believed, real).label("believed"),
         )
         .outerjoin(OUTCOMES, OUTCOMES.c.case_id == CASES.c.case_id)
+        .outerjoin(tried, tried.c.case_id == CASES.c.case_id)
         .where(CASES.c.opened_at >= since)
         .group_by(CASES.c.district)
     )
     found = [
-        Place(row.district, row.n, Share(row.false, row.told)) for row in await _rows(turn, query)
+        Place(
+            row.district,
+            row.n,
+            Share(row.false, row.told),
+            Share(row.reached, row.tried),
+            Share(row.believed, row.heard),
+        )
+        for row in await _rows(turn, query)
     ]
     return tuple(sorted(found, key=lambda one: (one.name is None, -one.cases, one.name or "")))
+
+
+def _tried_by_case(turn: Turn, since: datetime) -> Subquery:
+    """What came of all attempts of a case together."""
+    answered = and_(ATTEMPTS.c.reached, ATTEMPTS.c.believed.is_not(None))
+    return (
+        select(
+            ATTEMPTS.c.case_id,
+            func.bool_or(ATTEMPTS.c.reached).label("reached"),
+            func.bool_or(answered).label("heard"),
+            func.bool_or(and_(answered, ATTEMPTS.c.believed)).label("believed"),
+        )
+        .where(ATTEMPTS.c.at >= since, ATTEMPTS.c.at <= turn.now, ATTEMPTS.c.case_id.is_not(None))
+        .group_by(ATTEMPTS.c.case_id)
+        .subquery()
+    )

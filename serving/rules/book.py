@@ -129,8 +129,9 @@ class Book:
 
 
 async def read_members(connection: AsyncConnection, now: datetime) -> Members:
-    """Who is on which list."""
-    counts = ENTRIES.c.removed_at.is_(None) & (ENTRIES.c.expires_at > now)
+    """Who is on which list; of those who wait for a second person none."""
+    live = ENTRIES.c.live_at.is_not(None) & ENTRIES.c.removed_at.is_(None)
+    counts = live & (ENTRIES.c.expires_at > now)
     columns = (ENTRIES.c.list, ENTRIES.c.member, ENTRIES.c.entry_id, ENTRIES.c.expires_at)
     found: dict[str, dict[str, tuple[Found, ...]]] = {}
     for row in await connection.execute(select(*columns).where(counts).order_by(columns[2])):

@@ -12,6 +12,7 @@ __all__ = [
     "Effect",
     "EntryAnswer",
     "EntryBody",
+    "EntryState",
     "KeyBody",
     "ListAnswer",
     "Matches",
@@ -24,6 +25,7 @@ __all__ = [
 ]
 
 State = Literal["draft", "tested", "live", "retired"]
+EntryState = Literal["waiting", "live", "expired", "removed"]
 Effect = Literal["raise", "hold"]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 Owner = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64)]
@@ -153,18 +155,21 @@ class EntryAnswer(_Contract):
     list: Literal["allow", "deny"]
     kind: Literal["phone", "account", "app"]
     member: str = Field(description="pseudonym; of an app or site its public name")
+    state: EntryState = Field(description="waiting: for a second person; nothing matches it")
     owner: str
     reason: str
     added_by: str
     added_at: datetime
-    expires_at: datetime
+    live_at: datetime | None = Field(description="it counts since")
+    live_by: str | None = Field(description="of the allow list another person than added_by")
+    expires_at: datetime = Field(description="as it was added; a late signature moves it not")
     removed_at: datetime | None
     removed_by: str | None
     matches: Matches
 
 
 class ListAnswer(_Contract):
-    """A list: who counts now, then who did lately."""
+    """A list: who waits for a second person, who counts now, then who did lately."""
 
     list: Literal["allow", "deny"]
     entries: tuple[EntryAnswer, ...]

@@ -83,6 +83,13 @@ class RuleDesk:
         async with self.room.turn(actor) as turn:
             return await lists.add_entry(turn, name, body, self.pseudonymiser)
 
+    async def entry_live(
+        self, actor: Actor, name: str, entry_id: str, body: KeyBody
+    ) -> EntryAnswer:
+        """See `lists.go_live`."""
+        async with self.room.turn(actor) as turn:
+            return await lists.go_live(turn, name, entry_id, body)
+
     async def remove(self, actor: Actor, name: str, entry_id: str, body: KeyBody) -> EntryAnswer:
         """See `lists.remove_entry`."""
         async with self.room.turn(actor) as turn:

@@ -16,7 +16,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from features import FRAUD_FEATURES
 from models.rules import MAX_HOLD, Effect, Rule, RuleError, parse_rule
-from serving.access import audit
 from serving.access.roles import Action, demand, demand_sight
 from serving.cases.forms import Turn, conflict, once
 from serving.problems import Problem
@@ -230,14 +229,7 @@ async def _done(turn: Turn, name: str, version: int, deed: str, **detail: Any) -
     """The version after a deed, which goes on record."""
     row = (await turn.connection.execute(_version(name, version))).one()
     answer = (await shown(turn.connection, [row], turn.now))[0]
-    act = audit.Act(
-        turn.actor.name,
-        turn.actor.role,
-        Action.MANAGE_RULES,
-        f"rule:{name}@{version}",
-        detail={"deed": deed, **detail},
-    )
-    await audit.record(turn.connection, act, turn.now)
+    await turn.record(Action.MANAGE_RULES, f"rule:{name}@{version}", {"deed": deed, **detail})
     return answer
 
 

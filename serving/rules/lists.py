@@ -2,14 +2,23 @@
 
 A number comes in raw and is kept as its pseudonym only, under the same key as the events'. Being
 on a list does nothing by itself: rules look at lists.
+
+Of the allow list an entry takes two people, as a rule does: it can silence the warning that a
+citizen needed, so until somebody else than who added it puts it live, nothing matches it. It ends
+when it was said to end, however late it is signed: what is signed is that day, and the season in
+which everybody on the list is looked at again does not grow by waiting. A longer stay is a new
+entry, signed like the first; it takes the place of the one that stands in the same breath, so that
+nobody is off the list in between. To deny takes one person, and so does taking anybody off: a
+warning too many costs minutes (`models.rules`).
 """
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, timedelta
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
-from sqlalchemy import insert, select, update
+from sqlalchemy import Row, Select, insert, select, update
 
 from data.events import Account, AppId, Phone
 from data.problems import WORDS, found_in
@@ -26,10 +35,13 @@ from serving.rules.shown import shown_entries
 from serving.rules.tables import BOOK, ENTRIES
 from serving.scrub import scrubbed
 
-__all__ = ["LONGEST", "add_entry", "remove_entry"]
+__all__ = ["LONGEST", "add_entry", "go_live", "remove_entry"]
 
 LONGEST: Mapping[str, timedelta] = {"allow": timedelta(days=90), "deny": timedelta(days=366)}
 """How long an entry may stand: who is spared warnings is looked at again every season."""
+
+SIGNED = frozenset({"allow"})
+"""Lists on which an entry counts only once a second person has put it live."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +63,12 @@ _SORTS: Mapping[str, _Sort] = {
 async def add_entry(
     turn: Turn, name: str, body: EntryBody, pseudonymiser: Pseudonymiser
 ) -> EntryAnswer:
-    """Put somebody on a list.
+    """Put somebody on a list; on the allow list he waits there for a second person.
 
     Raises
     ------
     Problem
-        ``invalid-parameter``; ``conflict`` where he is on it already; ``forbidden``.
+        ``invalid-parameter``; ``conflict`` where he is on it, or waits, already; ``forbidden``.
     """
     manage(turn)
     _check(name, body, turn)
@@ -75,6 +87,7 @@ async def add_entry(
             "added_by": turn.actor.name,
             "added_at": turn.now,
             "expires_at": body.expires_at.astimezone(UTC),
+            **({} if name in SIGNED else _live(turn)),
         }
         await turn.connection.execute(insert(ENTRIES).values(row))
         return await _done(turn, entry_id, "add_entry", list=name, kind=body.kind)
@@ -84,8 +97,31 @@ async def add_entry(
     return await _once(turn, body.key, content, work)
 
 
+async def go_live(turn: Turn, name: str, entry_id: str, body: KeyBody) -> EntryAnswer:
+    """Let an entry that waits count from now on, until the end it was given.
+
+    Raises
+    ------
+    Problem
+        ``not-found``; ``conflict`` if it does not wait, is over, or was added by the same person.
+    """
+    manage(turn)
+
+    async def work() -> EntryAnswer:
+        # the lock of the list comes first, as where somebody is added
+        await _lock(turn)
+        row = await _locked(turn, name, entry_id)
+        _check_waits(row, turn)
+        replaced = await _replace(turn, row)
+        await _change(turn, entry_id, **_live(turn))
+        return await _done(turn, entry_id, "live", list=name, kind=row.kind, **replaced)
+
+    content = {"deed": "live_entry", "list": name, "entry_id": entry_id}
+    return await _once(turn, body.key, content, work)
+
+
 async def remove_entry(turn: Turn, name: str, entry_id: str, body: KeyBody) -> EntryAnswer:
-    """Take somebody off a list; that he was on it stays on record.
+    """Take somebody off a list, or refuse him; that he was on it stays on record.
 
     Raises
     ------
@@ -95,20 +131,11 @@ async def remove_entry(turn: Turn, name: str, entry_id: str, body: KeyBody) -> E
     manage(turn)
 
     async def work() -> EntryAnswer:
-        this = (ENTRIES.c.entry_id == entry_id, ENTRIES.c.list == name)
-        query = select(ENTRIES.c.removed_by).where(*this).with_for_update()
-        row = (await turn.connection.execute(query)).one_or_none()
-        if row is None:
-            raise Problem("not-found", "no entry with this id on this list")
-        if row.removed_by is not None:
-            raise conflict(
-                "expected an entry that stands, found one that was removed; read the list again",
-                "此条目已被移除，请刷新后再看",
-                "the entry was removed already: read the list again",
-            )
-        over = {"removed_at": turn.now, "removed_by": turn.actor.name}
-        await turn.connection.execute(update(ENTRIES).where(*this).values(**over))
-        return await _done(turn, entry_id, "remove_entry", list=name)
+        await _lock(turn)
+        row = await _locked(turn, name, entry_id)
+        _check_stands(row)
+        await _change(turn, entry_id, **_over(turn))
+        return await _done(turn, entry_id, _ending(row, turn), list=name)
 
     content = {"deed": "remove_entry", "list": name, "entry_id": entry_id}
     return await _once(turn, body.key, content, work)
@@ -138,19 +165,111 @@ async def _done(turn: Turn, entry_id: str, deed: str, **detail: str) -> EntryAns
 
 async def _check_new(turn: Turn, name: str, member: str) -> None:
     # of two who add him at once the second waits here for the first
-    await turn.connection.execute(select(BOOK).with_for_update())
-    there = select(ENTRIES.c.entry_id).where(
-        ENTRIES.c.list == name,
-        ENTRIES.c.member == member,
-        ENTRIES.c.removed_at.is_(None),
-        ENTRIES.c.expires_at > turn.now,
-    )
+    await _lock(turn)
+    there = _standing(turn, name, member)
+    if name in SIGNED:
+        there = there.where(ENTRIES.c.live_at.is_(None))
+        if await turn.connection.scalar(there.limit(1)) is not None:
+            raise conflict(
+                "expected somebody who does not wait for the list, found one who does; "
+                "let a colleague decide on that entry, or remove it",
+                "该对象已在等待复核，请由同事复核，或先撤回该条目",
+                "already waiting for a second person: let a colleague decide, or take it back",
+            )
+        return
     if await turn.connection.scalar(there.limit(1)) is not None:
         raise conflict(
             "expected somebody who is not on the list, found one who is; remove that entry first",
             "该对象已在名单中，如需更改请先移除",
             "already on the list: remove that entry to change it",
         )
+
+
+def _standing(turn: Turn, name: str, member: str) -> Select[Any]:
+    """Ids of somebody's entries that are not over, whether they wait or count."""
+    return select(ENTRIES.c.entry_id).where(
+        ENTRIES.c.list == name,
+        ENTRIES.c.member == member,
+        ENTRIES.c.removed_at.is_(None),
+        ENTRIES.c.expires_at > turn.now,
+    )
+
+
+async def _lock(turn: Turn) -> None:
+    """Nobody else changes lists until the end of the transaction."""
+    await turn.connection.execute(select(BOOK).with_for_update())
+
+
+async def _locked(turn: Turn, name: str, entry_id: str) -> Row[Any]:
+    this = (ENTRIES.c.entry_id == entry_id, ENTRIES.c.list == name)
+    query = select(ENTRIES).where(*this).with_for_update()
+    row: Row[Any] | None = (await turn.connection.execute(query)).one_or_none()
+    if row is None:
+        raise Problem("not-found", "no entry with this id on this list")
+    return row
+
+
+def _ending(row: Row[Any], turn: Turn) -> str:
+    """What the deed is called that ends an entry."""
+    if row.live_at is not None:
+        return "remove_entry"
+    return "withdraw" if row.added_by == turn.actor.name else "refuse_entry"
+
+
+def _check_stands(row: Row[Any]) -> None:
+    if row.removed_by is not None:
+        raise conflict(
+            "expected an entry that stands, found one that was removed; read the list again",
+            "此条目已被移除，请刷新后再看",
+            "the entry was removed already: read the list again",
+        )
+
+
+def _check_waits(row: Row[Any], turn: Turn) -> None:
+    _check_stands(row)
+    if row.live_at is not None:
+        raise conflict(
+            "expected an entry that waits for a second person, found one that counts; "
+            "read the list again",
+            "此条目已启用，请刷新后再看",
+            "the entry counts already: read the list again",
+        )
+    if row.expires_at <= turn.now:
+        raise conflict(
+            "expected an entry that has not ended, found one that has; add it anew",
+            "此条目在复核前已到期，请重新加入",
+            "the entry ended before it was signed: add it anew",
+        )
+    if row.added_by == turn.actor.name:
+        raise conflict(
+            "expected another person than who added it; ask a colleague to read and sign it",
+            "白名单条目须由添加人以外的人启用，请同事核对后启用",
+            "an entry of the allow list is put live by somebody else than who added it: "
+            "ask a colleague",
+        )
+
+
+async def _replace(turn: Turn, row: Row[Any]) -> dict[str, str]:
+    """Take the entry that stands off: the one that is signed now takes its place."""
+    counts = _standing(turn, row.list, row.member).where(ENTRIES.c.live_at.is_not(None))
+    entry_id = await turn.connection.scalar(counts)  # one at most stands
+    if entry_id is None:
+        return {}
+    await _change(turn, entry_id, **_over(turn))
+    return {"replaced": entry_id}
+
+
+async def _change(turn: Turn, entry_id: str, **values: Any) -> None:
+    this = update(ENTRIES).where(ENTRIES.c.entry_id == entry_id)
+    await turn.connection.execute(this.values(**values))
+
+
+def _live(turn: Turn) -> dict[str, Any]:
+    return {"live_at": turn.now, "live_by": turn.actor.name}
+
+
+def _over(turn: Turn) -> dict[str, Any]:
+    return {"removed_at": turn.now, "removed_by": turn.actor.name}
 
 
 def _check(name: str, body: EntryBody, turn: Turn) -> None:

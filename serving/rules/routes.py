@@ -10,8 +10,15 @@ from starlette.routing import BaseRoute, Route
 from models.conditions import LISTS
 from serving.access.gate import actor_of
 from serving.asking import from_body
-from serving.problems import Problem, answer
-from serving.rules.contracts import EntryBody, KeyBody, RuleAnswer, RuleBody, VersionBody
+from serving.problems import Problem
+from serving.rules.contracts import (
+    EntryAnswer,
+    EntryBody,
+    KeyBody,
+    RuleAnswer,
+    RuleBody,
+    VersionBody,
+)
 from serving.rules.desk import RuleDesk
 
 __all__ = ["routes"]
@@ -24,15 +31,16 @@ def routes() -> list[BaseRoute]:
     """What the API answers about rules and lists."""
     named: dict[str, Handler] = {"test": _test, "live": _live, "retire": _retire}
     return [
-        Route("/v1/rules", _told(_rules), methods=["GET"]),
-        Route("/v1/rules", _told(_draft), methods=["POST"]),
+        Route("/v1/rules", _rules, methods=["GET"]),
+        Route("/v1/rules", _draft, methods=["POST"]),
         *(
-            Route(f"/v1/rules/{{name}}/{deed}", _told(handler), methods=["POST"])
+            Route(f"/v1/rules/{{name}}/{deed}", handler, methods=["POST"])
             for deed, handler in named.items()
         ),
-        Route("/v1/lists/{list}", _told(_list), methods=["GET"]),
-        Route("/v1/lists/{list}", _told(_add), methods=["POST"]),
-        Route("/v1/lists/{list}/{entry_id}/remove", _told(_remove), methods=["POST"]),
+        Route("/v1/lists/{list}", _list, methods=["GET"]),
+        Route("/v1/lists/{list}", _add, methods=["POST"]),
+        Route("/v1/lists/{list}/{entry_id}/live", _entry_live, methods=["POST"]),
+        Route("/v1/lists/{list}/{entry_id}/remove", _remove, methods=["POST"]),
     ]
 
 
@@ -72,11 +80,18 @@ async def _add(request: Request) -> Response:
     return _reply(await _desk(request).add(actor_of(request.scope), _name(request), body))
 
 
+async def _entry_live(request: Request) -> Response:
+    return _reply(await _of_entry(request, _desk(request).entry_live))
+
+
 async def _remove(request: Request) -> Response:
+    return _reply(await _of_entry(request, _desk(request).remove))
+
+
+async def _of_entry(request: Request, done: Callable[..., Awaitable[EntryAnswer]]) -> EntryAnswer:
     body = from_body(KeyBody, await request.body())
-    entry_id = request.path_params["entry_id"]
-    actor = actor_of(request.scope)
-    return _reply(await _desk(request).remove(actor, _name(request), entry_id, body))
+    name, entry_id = _name(request), request.path_params["entry_id"]
+    return await done(actor_of(request.scope), name, entry_id, body)
 
 
 def _name(request: Request) -> str:
@@ -93,13 +108,3 @@ def _desk(request: Request) -> RuleDesk:
 
 def _reply(found: BaseModel, status: int = _OK) -> Response:
     return Response(found.model_dump_json(), status, media_type="application/json")
-
-
-def _told(handler: Handler) -> Handler:
-    async def told(request: Request) -> Response:
-        try:
-            return await handler(request)
-        except Problem as problem:
-            return answer(problem)
-
-    return told

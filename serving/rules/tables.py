@@ -1,4 +1,4 @@
-"""What PostgreSQL holds of rules and lists; the DDL stands in migration 0008."""
+"""What PostgreSQL holds of rules and lists; the DDL stands in migrations 0008 and 0012."""
 
 from typing import Any
 
@@ -69,9 +69,14 @@ ENTRIES = Table(
     _time("expires_at"),
     _time("removed_at", nullable=True),
     Column("removed_by", Text),
+    _time("live_at", nullable=True),
+    Column("live_by", Text),
     Index("ix_list_entries_member", "member"),
 )
-"""One row an entry; ``member`` is a pseudonym, or the public name of an app or site."""
+"""One row an entry; ``member`` is a pseudonym, or the public name of an app or site.
+
+It counts from ``live_at``; of the allow list ``live_by`` is another person than ``added_by``.
+"""
 
 RULE_MATCHES = Table(
     "rule_matches",

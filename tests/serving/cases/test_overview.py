@@ -14,8 +14,8 @@ from serving.cases.case import Case
 from serving.cases.config import CaseConfig
 from serving.cases.contracts import Attempt, Form, Outcome
 from serving.cases.forms import Turn
-from serving.cases.overview import FEWEST, Overview, overview
-from serving.console.overview import fairness
+from serving.cases.overview import FEWEST, Overview, Place, overview
+from serving.console.overview import Comparison, fairness
 from serving.problems import Problem
 
 CHIEF = Actor("chief", Role.SUPERVISOR)
@@ -123,5 +123,43 @@ def test_few_cases_prove_nothing(opened: Callable[..., Case], act: Act) -> None:
         opened(f"tel_{number}", district="渝中区")
     (place,) = act(overview, 7, by=CHIEF).places
     assert not place.hidden
-    assert place.too_few_told
-    assert "nothing can be concluded" in fairness((place,))[1]
+    assert place.shown("false_alarms") is None
+    assert "nothing can be concluded" in fairness(Comparison.of((place,)))[1]
+
+
+def test_reach_and_belief_count_citizens_not_calls(opened: Callable[..., Case], act: Act) -> None:
+    """Of one called three times, one reached in vain, one nobody tried, and one in no danger."""
+    often, vain, _, wrong = (opened(f"tel_{number}", district="渝中区") for number in range(4))
+    for version, reached in ((1, False), (2, False), (3, True)):
+        act(attempts.record, form(often, version), called(reached=reached, believed=reached))
+    act(attempts.record, form(vain), called(reached=True))
+    act(attempts.record, form(wrong), called(reached=True, believed=True))
+    act(outcomes.record, form(wrong, 2), Outcome(outcome="false_alarm"))
+    (place,) = act(overview, 7, by=CHIEF, hour=2).places
+    assert (place.cases, place.false_alarms) == (4, Share(1, 1))
+    assert (place.reached, place.believed) == (Share(3, 3), Share(1, 2))
+
+
+def test_a_district_apart_is_marked_and_chance_is_told() -> None:
+    usual = tuple(Place(f"第{name}区", 200, Share(20, 100), Share(60, 100)) for name in "一二三四")
+    other = Place("甲区", 200, Share(55, 100), Share(58, 100))
+    little = Place("乙区", FEWEST - 1, Share(9, 9), Share(0, 9))
+    few = Place("丙区", 40, Share(FEWEST - 1, FEWEST - 1))
+    found = Comparison.of((*usual, other, little, few))
+    assert found.whole == (Share(135, 500), Share(298, 500), Share(0, 0))  # nobody small in it
+    assert found.compared == 10
+    assert found.apart("false_alarms") == [other]
+    assert found.apart("reached") == []
+    marks = {place.name: [cell.apart for cell in cells] for place, cells in found.rows}
+    assert marks["甲区"] == [1, 0, 0]
+    assert marks["乙区"] == marks["丙区"] == [0, 0, 0]
+    zh, en = fairness(found)
+    assert zh.startswith("误报率：甲区。")
+    assert "Of the 10 shares compared about 1 would do so by chance alone" in en
+
+
+def test_districts_alike_prove_nothing_either() -> None:
+    alike = tuple(Place(name, 200, Share(20, 100), Share(60, 100)) for name in ("甲区", "乙区"))
+    assert "does not prove that there is none" in fairness(Comparison.of(alike))[1]
+    # one district alone, as who answers for it sees it, is compared with nobody
+    assert Comparison.of(alike[:1]).compared == 0

@@ -1,18 +1,16 @@
-"""A database of our own, people who may manage rules, and a desk with a clock that stands."""
+"""An emptied database, people who may manage rules, and a desk with a clock that stands."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from sqlalchemy import text, update
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy import update
+from sqlalchemy.ext.asyncio import AsyncEngine
 
-from data.database import upgrade
 from data.pseudonyms import Pseudonymiser
 from data.settings import Settings
-from data.stores import open_database
 from serving.access.roles import Actor, Role
 from serving.cases.config import CaseConfig
 from serving.cases.room import CaseRoom
@@ -28,34 +26,23 @@ NOW = datetime(2026, 3, 10, 2, 0, tzinfo=UTC)
 TABLES = "rules, rule_versions, list_entries, rule_matches, list_matches, decisions, events"
 
 
-@pytest.fixture(scope="session")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    """Of a PostgreSQL of our own, brought up to date."""
-    var = tmp_path_factory.mktemp("var")
-    with open_database(Settings(var=var)) as url:
-        upgrade(url)
-        yield Settings(var=var, database_url=url, pseudonym_key=b"a key for tests only, 32 bytes")
+@pytest.fixture
+def settings(server: str, tmp_path: Path) -> Settings:
+    """Of a deployment with the module's database."""
+    key = b"a key for tests only, 32 bytes"
+    return Settings(var=tmp_path / "var", database_url=server, pseudonym_key=key)
 
 
 class Bureau:
     """Runs deeds at the desk, each with an engine of its own loop."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+    def __init__(self, settings: Settings, database: Any) -> None:
+        self.settings, self.database = settings, database
         self.now = NOW
         self.pseudonymiser = Pseudonymiser(b"a key for tests only, 32 bytes at least")
 
     def run(self, work: Callable[[AsyncEngine], Awaitable[T]]) -> T:
-        async def whole() -> T:
-            engine = create_async_engine(
-                self.settings.database_url or "", connect_args={"options": "-c timezone=UTC"}
-            )
-            try:
-                return await work(engine)
-            finally:
-                await engine.dispose()
-
-        return asyncio.run(whole())
+        return self.database.run(work)  # type: ignore[no-any-return]
 
     def at(self, deed: Callable[[RuleDesk], Awaitable[T]]) -> T:
         """At the desk."""
@@ -70,11 +57,7 @@ class Bureau:
         return f"form-{next(KEYS):08}"
 
     def rows(self, query: Any) -> list[dict[str, Any]]:
-        async def asked(engine: AsyncEngine) -> list[dict[str, Any]]:
-            async with engine.begin() as connection:
-                return [dict(row) for row in (await connection.execute(query)).mappings()]
-
-        return self.run(asked)
+        return self.database.rows(query)  # type: ignore[no-any-return]
 
     def draft(self, document: dict[str, Any], by: Actor) -> int:
         body = RuleBody(rule=document, key=self.key())
@@ -97,16 +80,11 @@ class Bureau:
 
 
 @pytest.fixture
-def bureau(settings: Settings) -> Bureau:
-    found = Bureau(settings)
-
-    async def emptied(engine: AsyncEngine) -> None:
-        async with engine.begin() as connection:
-            await connection.execute(text(f"TRUNCATE {TABLES}"))
-            await connection.execute(update(BOOK).values(generation=BOOK.c.generation + 1))
-
-    found.run(emptied)
-    return found
+def bureau(settings: Settings, database: Any) -> Bureau:
+    database.empty(TABLES)
+    newer = update(BOOK).values(generation=BOOK.c.generation + 1)
+    database.within(lambda connection: connection.execute(newer))
+    return Bureau(settings, database)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from sqlalchemy import insert, select, update
 from data.database import event_row
 from data.events import Transfer
 from features import FRAUD_FEATURES
-from serving.access.roles import Actor
+from serving.access.roles import Actor, Role
 from serving.cases.tables import EVIDENCE
 from serving.contracts import Decision
 from serving.decisions import DECISIONS, Entry, Ledger, decision_row
@@ -77,6 +77,18 @@ def standing(bureau: Any, events: list[Transfer]) -> Standing | None:
 
 
 def put_on(bureau: Any, by: Actor, name: str, days: float = 30) -> Any:
+    """As one adds it, and a colleague puts it live."""
+    return signed(bureau, name, waiting(bureau, by, name, days).entry_id)
+
+
+def signed(bureau: Any, name: str, entry_id: str) -> Any:
+    """By somebody who added nothing."""
+    form = KeyBody(key=bureau.key())
+    zhao = Actor("zhao", Role.SUPERVISOR)
+    return bureau.at(lambda desk: desk.entry_live(zhao, name, entry_id, form))
+
+
+def waiting(bureau: Any, by: Actor, name: str, days: float = 30) -> Any:
     body = EntryBody(
         kind="account",
         value=PAYEE,
@@ -245,6 +257,56 @@ def test_the_most_urgent_level_is_not_held_back_unless_so_configured(
         assert not decision.rules[0].made
     else:
         assert decision.level is None
+
+
+def test_who_waits_for_a_second_person_is_nobody_and_then_a_worker_hears_of_him(
+    bureau: Any, hold: Make, wang: Actor, transfer: Callable[..., Transfer], live: Live
+) -> None:
+    live(hold())
+    added = waiting(bureau, wang, "allow")
+
+    async def heard() -> list[tuple[bool, tuple[str, ...]]]:
+        book = Book(bureau.settings.database_url, FRAUD_FEATURES, lambda: bureau.now)
+        found: list[tuple[bool, tuple[str, ...]]] = []
+        steps: tuple[Callable[[], Any], ...] = (
+            lambda: None,
+            lambda: signed(bureau, "allow", added.entry_id),
+        )
+        try:
+            for step in steps:
+                await asyncio.to_thread(step)
+                await book.refresh()
+                stands = book.standing([transfer()])
+                assert stands is not None
+                there = stands.listed["allow", "counterpart"]
+                found.append((bool(there[0]), stands.entries[0]))
+        finally:
+            await book.close()
+        return found
+
+    assert asyncio.run(heard()) == [(False, ()), (True, (added.entry_id,))]
+
+
+def test_a_decision_from_before_the_signature_is_made_again_as_it_was(
+    bureau: Any,
+    judge: Judge,
+    hold: Make,
+    wang: Actor,
+    transfer: Callable[..., Transfer],
+    live: Live,
+) -> None:
+    live(hold(hold_most_urgent=True))
+    added = waiting(bureau, wang, "allow")
+    early, first = decided(judge, bureau, transfer("early"), duration=1_800)
+    written(bureau, first)
+    signed(bureau, "allow", added.entry_id)
+    late, _ = decided(judge, bureau, transfer("late"), duration=1_800)
+    assert early.alert
+    assert not late.alert
+    again = recomputed(judge, bureau, "early")
+    assert (again.equal, again.level) == (True, early.level.name)
+    (shown,) = bureau.at(lambda desk: desk.one_list(wang, "allow")).entries
+    assert shown.matches.ever == 0  # the early one found nobody
 
 
 def test_an_entry_that_is_over_is_nobody(

@@ -118,6 +118,35 @@ def test_somebody_is_put_on_a_list_and_taken_off(bureau: Any, ask: Ask, wang: Ac
     assert bad.status_code == 422
 
 
+def test_a_colleague_decides_on_the_page_who_is_spared_warnings(
+    bureau: Any, ask: Ask, wang: Actor, li: Actor
+) -> None:
+    until = (bureau.now + timedelta(days=3)).date().isoformat()
+    form = {"list": "allow", "kind": "phone", "value": "13800138000", "owner": "反诈中心"}
+    sent = {"deed": "add", **form, "reason": "the city's own line", "until": until}
+    assert ask(wang, key=bureau.key(), **sent).status_code == 303
+    mine, theirs = ask(wang).text, ask(li).text
+    assert "待同事复核" in mine
+    assert 'value="entry_live"' not in mine
+    assert "撤回" in mine
+    assert 'value="entry_live"' in theirs
+    assert "不同意" in theirs
+    (entry,) = bureau.rows(select(ENTRIES))
+    deed = {"list": "allow", "entry_id": entry["entry_id"]}
+    refused = ask(wang, deed="entry_live", key=bureau.key(), **deed)
+    assert refused.status_code == 409
+    assert "白名单条目须由添加人以外的人启用" in refused.text
+    assert ask(li, deed="entry_live", key=bureau.key(), **deed).status_code == 303
+    page = ask(wang).text
+    assert "待同事复核" not in page
+    assert "li.wei" in page
+    assert ask(wang, key=bureau.key(), **sent).status_code == 303
+    (second,) = bureau.rows(select(ENTRIES).where(ENTRIES.c.live_at.is_(None)))
+    no = {"list": "allow", "entry_id": second["entry_id"]}
+    assert ask(li, deed="remove", key=bureau.key(), **no).status_code == 303
+    assert "li.wei未同意" in ask(wang).text
+
+
 def test_the_page_speaks_english(
     ask: Ask, bureau: Any, document: Callable[..., Any], li: Actor
 ) -> None:

@@ -21,7 +21,7 @@ WAIT_S = 15.0
 @pytest.fixture
 def in_service(service: Running, bureau: Any) -> Any:
     """The bureau, at the running service's database."""
-    bureau.settings = service.settings
+    bureau.settings, bureau.database.url = service.settings, service.settings.database_url
     bureau.now = datetime.now(UTC)
     return bureau
 

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,13 +13,12 @@ import pytest
 from sqlalchemy import insert, select
 from typer.testing import CliRunner
 
-from data.database import connect, upgrade
+from data.database import connect
 from data.history import History
 from data.intake import Intake
 from data.pseudonyms import Pseudonymiser
 from data.settings import Settings
 from data.simulator import City, simulate
-from data.stores import open_database
 from forewarn import app
 from serving.access import Desk
 from serving.access.accounts import set_password_hash
@@ -36,7 +35,7 @@ Run = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
-def deployed(new_settings: Callable[[], Settings]) -> Iterator[Settings]:
+def deployed(new_settings: Callable[[], Settings], server: str) -> Settings:
     """A deployment with three weeks of history, and a supervisor."""
     settings = new_settings()
     intake = Intake(Pseudonymiser.from_settings(settings))
@@ -44,17 +43,15 @@ def deployed(new_settings: Callable[[], Settings]) -> Iterator[Settings]:
     city = City(subscribers=200, days=21, victims_per_100k_days=4_000.0, staged=0)
     for batch in simulate(city).batches():
         history.append(intake.table(batch)[0])
-    with open_database(settings) as url:
-        upgrade(url)
-        engine = connect(url)
-        now = datetime.now(UTC)
-        desk = Desk(engine, Actor("tests", Role.ADMINISTRATOR), lambda: now)
-        desk.add_account("wang.fang", Role.SUPERVISOR)
-        with engine.begin() as connection:
-            kept = Passwords().hash(PASSWORD)
-            set_password_hash(connection, "wang.fang", kept, now, must_change=False)
-        engine.dispose()
-        yield replace(settings, database_url=url)
+    engine = connect(server)
+    now = datetime.now(UTC)
+    desk = Desk(engine, Actor("tests", Role.ADMINISTRATOR), lambda: now)
+    desk.add_account("wang.fang", Role.SUPERVISOR)
+    with engine.begin() as connection:
+        kept = Passwords().hash(PASSWORD)
+        set_password_hash(connection, "wang.fang", kept, now, must_change=False)
+    engine.dispose()
+    return replace(settings, database_url=server)
 
 
 @pytest.fixture
@@ -123,6 +120,18 @@ def test_a_rule_and_a_list_from_the_command_line(
     (entry_id,) = re.findall(r"[0-9a-f-]{36}", added.output)
     run("lists", "remove", "deny", entry_id)
     assert "removed" in run("lists", "show", "deny").output
+    allowed = run(
+        *("lists", "add", "allow", "phone", "-"),
+        *("--owner", "centre", "--reason", "the city's own line"),
+        text="12345\n",
+    )
+    assert "it waits for a colleague" in allowed.output
+    entry_id = re.findall(r"[0-9a-f-]{36}", allowed.output)[0]
+    assert "waits" in run("lists", "show", "allow").output
+    alone = run("lists", "live", "allow", entry_id, fails=True)
+    assert "another person than who added it" in str(alone.exception)
+    signed = run("lists", "live", "allow", entry_id, *by, text=f"{PASSWORD}\n")
+    assert f"{entry_id} is live until" in signed.output
 
 
 def test_a_test_runs_in_a_process_of_its_own(deployed: Settings, document: Make) -> None:
