@@ -27,7 +27,7 @@ from serving.patrols.routes import keep_answered
 from serving.patrols.routes import routes as patrol_routes
 from serving.plan_contracts import PlanRequest
 from serving.planner import Planner
-from serving.problems import Problem, answer
+from serving.problems import HANDLERS, Problem, answer
 from serving.reading import as_batch, as_event, as_many, as_report
 from serving.requests.routes import routes as request_routes
 from serving.rules.routes import routes as rule_routes
@@ -155,16 +155,6 @@ async def _openapi(_: Request) -> Response:
     return _reply(json.dumps(openapi.document(), ensure_ascii=False))
 
 
-def _told(handler: Handler) -> Handler:
-    async def told(request: Request) -> Response:
-        try:
-            return await handler(request)
-        except Problem as problem:
-            return answer(problem)
-
-    return told
-
-
 def create(pages: Pages | None = None) -> Starlette:
     """The application; whoever mounts it gives its state what `Opened` holds, before a request."""
     pages = pages or Pages.of(Assets.of())
@@ -186,12 +176,12 @@ def create(pages: Pages | None = None) -> Starlette:
         "/v1/patrol-plans": _patrol_plans,
     }
     routes = [
-        *(Route(path, _told(handler), methods=["GET"]) for path, handler in gets.items()),
-        *(Route(path, _told(handler), methods=["POST"]) for path, handler in posts.items()),
+        *(Route(path, handler, methods=["GET"]) for path, handler in gets.items()),
+        *(Route(path, handler, methods=["POST"]) for path, handler in posts.items()),
         *rule_routes(),
         *case_routes(),
         *request_routes(),
         *patrol_routes(),
         *mounted(pages),
     ]
-    return Starlette(routes=routes)
+    return Starlette(routes=routes, exception_handlers=HANDLERS)

@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, func, select, true
 
-from data.database import connect, upgrade
+from data.database import database_of
 from data.settings import Settings
-from data.stores import open_database
 from features import FRAUD_FEATURES
 from features.replay import Certificate, certify
 from serving.decisions import DECISIONS, vector_of
@@ -65,17 +64,11 @@ def certify_decisions(
         If PostgreSQL cannot be reached or started.
     """
     tell = progress or (lambda _: None)
-    with open_database(settings) as url:
-        upgrade(url)
-        engine = connect(url)
-        try:
-            with engine.connect() as connection:
-                tell("reading decisions")
-                served, others = _served(connection, since)
-                tell(f"reading the events behind {len(served[0]):,} decisions")
-                truth = read_truth(history_of(settings), connection)
-        finally:
-            engine.dispose()
+    with database_of(settings) as engine, engine.connect() as connection:
+        tell("reading decisions")
+        served, others = _served(connection, since)
+        tell(f"reading the events behind {len(served[0]):,} decisions")
+        truth = read_truth(history_of(settings), connection)
     tell(f"replaying {truth.num_rows:,} events")
     found = certify(truth, served, FRAUD_FEATURES, zone=settings.zone)
     return Certified(found, len(served[0]), others)

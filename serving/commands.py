@@ -17,8 +17,6 @@ from rich.table import Table
 from serving.access.roles import ROLES, Action, Actor, Role
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
-
     from data.settings import Settings
     from serving.access import Desk, Verdict
 
@@ -133,20 +131,22 @@ def keys_revoke(key_id: KeyId) -> None:
 @audit.command("verify")
 def audit_verify() -> None:
     """Walk the whole audit log; fails where a record was changed, removed or reordered."""
+    from data.database import database_of
     from serving.access import Seals, verify_audit
 
     settings = _settings()
-    with _engine(settings) as engine:
+    with database_of(settings) as engine:
         _report(verify_audit(engine, Seals.of(settings)))
 
 
 @audit.command("seal")
 def audit_seal() -> None:
     """Verify, then witness the last record outside the database, so that a cut tail shows."""
+    from data.database import database_of
     from serving.access import Seals, seal_audit
 
     settings = _settings()
-    with _engine(settings) as engine:
+    with database_of(settings) as engine:
         _report(seal_audit(engine, Seals.of(settings), datetime.now(UTC)))
 
 
@@ -170,26 +170,12 @@ def _report(found: "Verdict") -> None:
 
 @contextmanager
 def _desk() -> Iterator["Desk"]:
+    from data.database import database_of
     from serving.access import Desk
 
     by = Actor(f"cli:{getpass.getuser()}", Role.ADMINISTRATOR)
-    with _engine(_settings()) as engine:
+    with database_of(_settings()) as engine:
         yield Desk(engine, by, lambda: datetime.now(UTC))
-
-
-@contextmanager
-def _engine(settings: "Settings") -> Iterator["Engine"]:
-    """The deployment's database, with the tables of today; the running service's where it runs."""
-    from data.database import connect, upgrade
-    from data.stores import open_database
-
-    with open_database(settings) as url:
-        upgrade(url)
-        engine = connect(url)
-        try:
-            yield engine
-        finally:
-            engine.dispose()
 
 
 def _settings() -> "Settings":

@@ -15,10 +15,11 @@ from serving.access import RULES, Action, Open
 from serving.cases import routes as case_routes
 from serving.geojson import MEDIA_TYPE as GEOJSON
 from serving.limits import Limits
+from serving.operations import Operation
 from serving.patrols import contracts as patrol_contracts
 from serving.problems import CATALOGUE, MEDIA_TYPE
 from serving.requests.contracts import OutgoingMessage
-from serving.requests.routes import OPERATIONS, Operation
+from serving.requests.routes import OPERATIONS
 from serving.rules import contracts as rule_contracts
 
 __all__ = ["document"]
@@ -100,13 +101,8 @@ _DOSE: Mapping[str, Any] = {
     "left_at": "2026-03-02T17:19:00+08:00",
     "done": ["on_foot", "lights"],
 }
-_POST_ERRORS = (
-    "malformed-json",
-    "request-timeout",
-    "body-too-large",
-    "unsupported-media-type",
-    "invalid-event",
-)
+_POST_ERRORS = ("malformed-json", "request-timeout", "body-too-large", "unsupported-media-type")
+_EVENT_ERRORS = (*_POST_ERRORS, "invalid-event")
 _ANY_ERRORS = ("internal", "busy", "unavailable", "timeout")
 
 
@@ -174,7 +170,7 @@ def _scoring() -> dict[str, Any]:
         "score",
         "Score one event; the same event_id gives the recorded decision again",
         _ok("Decision", "the decision, recorded before it is answered"),
-        *_POST_ERRORS,
+        *_EVENT_ERRORS,
         "invalid-parameter",
         "conflict",
         "event-id-taken",
@@ -185,7 +181,7 @@ def _scoring() -> dict[str, Any]:
         "score_batch",
         f"Score up to {contracts.MAX_EVENTS} events in the order given",
         _ok("BatchAnswer", "one result for each event, refused ones included"),
-        *_POST_ERRORS,
+        *_EVENT_ERRORS,
         **_body(_ref("BatchBody"), example={"events": [dict(_EXAMPLE)], "explain": False}),
     )
     return {"/v1/fraud/score": {"post": single}, "/v1/fraud/score_batch": {"post": batch}}
@@ -208,7 +204,7 @@ def _intake() -> dict[str, Any]:
         "events",
         "Take in one event or a list of them, without a score",
         _ok("Receipt", "recorded; refused records are in quarantine", 202),
-        *_POST_ERRORS,
+        *_EVENT_ERRORS,
         "event-id-taken",
         **_body(many, example=dict(_EXAMPLE)),
     )
@@ -216,11 +212,17 @@ def _intake() -> dict[str, Any]:
         "reports",
         "Take in a fraud report: a label for training",
         _ok("Receipt", "recorded", 202),
-        *_POST_ERRORS,
+        *_EVENT_ERRORS,
         "event-id-taken",
         **_body(_ref("FraudReport")),
     )
     return {"/v1/events": {"post": events}, "/v1/reports": {"post": reports}}
+
+
+def _in_path(name: str, **more: Any) -> dict[str, Any]:
+    """A part of the path as a parameter."""
+    schema = {"type": "string", "minLength": 1, "maxLength": 64, **more}
+    return {"name": name, "in": "path", "required": True, "schema": schema}
 
 
 def _query(model: type[BaseModel]) -> list[dict[str, Any]]:
@@ -262,14 +264,8 @@ def _places() -> dict[str, Any]:
         "map-too-large",
         parameters=_query(hotspot_contracts.MapQuestion),
     )
-    cell = {
-        "name": "cell",
-        "in": "path",
-        "required": True,
-        "description": "name of the cell, as on the map",
-        "schema": {"type": "string", "minLength": 1, "maxLength": 32},
-        "example": "250:-19:-17",
-    }
+    about = {"description": "name of the cell, as on the map", "example": _DOSE["cell"]}
+    cell = {**_in_path("cell", maxLength=32), **about}
     explanation = _operation(
         "explanation",
         "Why a cell is where it is on a shift's list",
@@ -283,7 +279,7 @@ def _places() -> dict[str, Any]:
         "patrol_plans",
         "Which cells a shift's units visit, in what order, for how long; kept if asked to",
         _ok("PatrolPlan"),
-        *(name for name in _POST_ERRORS if name != "invalid-event"),
+        *_POST_ERRORS,
         "no-map",
         "invalid-parameter",
         "no-plan",
@@ -299,12 +295,7 @@ def _places() -> dict[str, Any]:
 
 
 def _patrols() -> dict[str, Any]:
-    plan_id = {
-        "name": "plan_id",
-        "in": "path",
-        "required": True,
-        "schema": {"type": "string", "minLength": 1, "maxLength": 64},
-    }
+    plan_id = _in_path("plan_id")
     plan = _operation(
         "patrol_plan",
         "A plan that is carried out, beside what was done at its stops",
@@ -316,7 +307,7 @@ def _patrols() -> dict[str, Any]:
         "patrol_dose",
         "Record a stop that was made: place, times, what was done; a person has no place in it",
         _ok("DoseTold", "recorded", 201),
-        *(name for name in _POST_ERRORS if name != "invalid-event"),
+        *_POST_ERRORS,
         "invalid-parameter",
         "not-found",
         "conflict",
@@ -335,18 +326,14 @@ def _incidents() -> dict[str, Any]:
         "incidents",
         f"Take in one incident or a list of up to {most}; a person has no place in one",
         _ok("IncidentReceipt", "recorded; refused records are in quarantine", 202),
-        *_POST_ERRORS,
+        *_EVENT_ERRORS,
         "incident-id-taken",
         **_body(many, example=dict(_INCIDENT)),
     )
 
 
 def _rules() -> dict[str, Any]:
-    errors = (*(name for name in _POST_ERRORS if name != "invalid-event"), "invalid-parameter")
-
-    def named(name: str, **more: Any) -> dict[str, Any]:
-        schema = {"type": "string", "minLength": 1, "maxLength": 64, **more}
-        return {"name": name, "in": "path", "required": True, "schema": schema}
+    errors = (*_POST_ERRORS, "invalid-parameter")
 
     def deed(name: str, summary: str, answer: str, body: str, *where: Any) -> dict[str, Any]:
         status = 202 if name == "test_rule" else 200
@@ -361,7 +348,7 @@ def _rules() -> dict[str, Any]:
         )
         return {"post": {**found, "parameters": list(where)} if where else found}
 
-    a_rule, a_list = named("name"), named("list", enum=["allow", "deny"])
+    a_rule, a_list = _in_path("name"), _in_path("list", enum=["allow", "deny"])
     rules = {"get": _operation("rules", "Every version of every rule", _ok("RuleList"))}
     entries = _operation(
         "list", "Who is on a list", _ok("ListAnswer"), "not-found", parameters=[a_list]
@@ -370,38 +357,30 @@ def _rules() -> dict[str, Any]:
     test = "Begin a test of a version against history; GET /v1/rules tells what it found"
     live = "Let a tested version apply; by another person than its author"
     new = deed("draft_rule", "Keep a rule as a new version, a draft", "RuleAnswer", "RuleBody")
-    add = deed("add_entry", "Put somebody on a list", "EntryAnswer", "EntryBody", a_list)
-    off = deed(
-        "remove_entry",
-        "Take somebody off a list",
-        "EntryAnswer",
-        "KeyBody",
-        a_list,
-        named("entry_id"),
-    )
+    put = "Put somebody on a list; on the allow list he waits for a second person"
+    add = deed("add_entry", put, "EntryAnswer", "EntryBody", a_list)
+    of_entry = ("EntryAnswer", "KeyBody", a_list, _in_path("entry_id"))
+    sign = "Let an entry of the allow list count; by another person than who added it"
     return {
         "/v1/rules": {**rules, **new},
         "/v1/rules/{name}/test": deed("test_rule", test, *change),
         "/v1/rules/{name}/live": deed("rule_live", live, *change),
         "/v1/rules/{name}/retire": deed("retire_rule", "Let a version apply no longer", *change),
         "/v1/lists/{list}": {"get": entries, **add},
-        "/v1/lists/{list}/{entry_id}/remove": off,
+        "/v1/lists/{list}/{entry_id}/live": deed("entry_live", sign, *of_entry),
+        "/v1/lists/{list}/{entry_id}/remove": deed(
+            "remove_entry", "Take somebody off a list, or refuse who waits", *of_entry
+        ),
     }
 
 
 def _reading() -> dict[str, Any]:
-    event_id = {
-        "name": "event_id",
-        "in": "path",
-        "required": True,
-        "schema": {"type": "string", "minLength": 1, "maxLength": 64},
-    }
     record = _operation(
         "decision",
         "What was known then: event, vector, versions, thresholds, reasons; scored again, now",
         _ok("DecisionRecord"),
         "not-found",
-        parameters=[event_id],
+        parameters=[_in_path("event_id")],
     )
     text = {"200": {"description": "text format 0.0.4", "content": {"text/plain": {}}}}
     unready = {
@@ -417,23 +396,23 @@ def _reading() -> dict[str, Any]:
     }
 
 
-def _requests() -> dict[str, Any]:
+def _declared() -> dict[str, Any]:
+    """Requests and cases, whose routes tell themselves what they are."""
     paths: dict[str, Any] = {}
-    for one in OPERATIONS:
-        paths.setdefault(one.path, {})[one.method.lower()] = _of_request(one)
+    for operations, told in ((OPERATIONS, _of_request), (case_routes.OPERATIONS, _of_case)):
+        for one in operations:
+            paths.setdefault(one.path, {})[one.method.lower()] = told(one)
     return paths
 
 
-def _of_request(one: Operation) -> dict[str, Any]:
-    schema = {"type": "string", "minLength": 1, "maxLength": 64}
+def _of_request(one: Operation[Any]) -> dict[str, Any]:
     parts = re.findall(r"{(\w+)}", one.path)
-    where = [{"name": name, "in": "path", "required": True, "schema": schema} for name in parts]
     errors = ["conflict", "not-found"] if one.body else ["not-found"] if parts else []
     if one.body:
-        errors += [name for name in _POST_ERRORS if name != "invalid-event"]
+        errors += _POST_ERRORS
     if one.body or one.query:
         errors.append("invalid-parameter")
-    asked = [*where, *(_query(one.query) if one.query else ())]
+    asked = [*map(_in_path, parts), *(_query(one.query) if one.query else ())]
     more = {
         **({"parameters": asked} if asked else {}),
         **(_body(_ref(one.body.__name__)) if one.body else {}),
@@ -441,26 +420,13 @@ def _of_request(one: Operation) -> dict[str, Any]:
     return _operation(one.name, one.summary, _ok(one.answer.__name__), *errors, **more)
 
 
-def _cases() -> dict[str, Any]:
-    paths: dict[str, Any] = {}
-    for one in case_routes.OPERATIONS:
-        paths.setdefault(one.path, {})[one.method.lower()] = _of_case(one)
-    return paths
-
-
-def _of_case(one: case_routes.Operation) -> dict[str, Any]:
-    case_id = {
-        "name": "case_id",
-        "in": "path",
-        "required": True,
-        "description": "of a case that the asker sees",
-        "schema": {"type": "string", "minLength": 1, "maxLength": 64},
-    }
+def _of_case(one: Operation[Any]) -> dict[str, Any]:
+    case_id = {**_in_path("case_id"), "description": "of a case that the asker sees"}
     parameters = [case_id] if "{case_id}" in one.path else []
     errors = ["invalid-parameter", *(["not-found"] if parameters else [])]
     answers = _ok(one.answer.__name__, status=one.status)
     if one.body is not None:
-        errors += ["conflict", *(name for name in _POST_ERRORS if name != "invalid-event")]
+        errors += ["conflict", *_POST_ERRORS]
         more = {"parameters": parameters, **_body(_ref(one.body.__name__))}
         return _operation(one.name, one.summary, answers, *errors, **more)
     answers["200"]["headers"] = {"ETag": {"schema": {"type": "string"}}}
@@ -558,8 +524,7 @@ def document() -> dict[str, Any]:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "paths": _guarded(
-            {**_scoring(), **_intake(), **_places(), **_rules(), **_requests(), **_reading()}
-            | _cases()
+            {**_scoring(), **_intake(), **_places(), **_rules(), **_declared(), **_reading()}
         ),
         "webhooks": _webhooks(),
         "components": {

@@ -10,11 +10,13 @@ RFC 9457, Problem Details for HTTP APIs.
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
+from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import ExceptionHandler
 
-__all__ = ["CATALOGUE", "MEDIA_TYPE", "Kind", "Problem", "answer", "of_status"]
+__all__ = ["CATALOGUE", "HANDLERS", "MEDIA_TYPE", "Kind", "Problem", "answer", "of_status"]
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -172,6 +174,14 @@ def answer(problem: Problem) -> Response:
         media_type=MEDIA_TYPE,
         headers=headers,
     )
+
+
+async def _answered(_: Request, problem: Exception) -> Response:
+    return answer(cast("Problem", problem))
+
+
+HANDLERS: Mapping[type[Exception], ExceptionHandler] = {Problem: _answered}
+"""For the `exception_handlers` of an application of our routes: a `Problem` is its `answer`."""
 
 
 def of_status(status: int, headers: Iterable[tuple[bytes, bytes]] = ()) -> Problem:

@@ -1,4 +1,4 @@
-"""A bundle trained in a second on made-up vectors, and events that it warns of or does not."""
+"""A bundle trained in a second on made-up vectors, events it warns of or does not, a database."""
 
 import shutil
 import socket
@@ -11,9 +11,11 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+from sqlalchemy import create_engine, make_url, text
 
-from data.database import connect
+from data.database import connect, upgrade
 from data.settings import Settings
+from data.stores import open_database
 from features.fraud import FRAUD_FEATURES
 from models.bundle import Parts
 from models.card import Card, Metric
@@ -109,6 +111,36 @@ def new_settings(
         return Settings(var=var, pseudonym_key=b"a key for tests only, 32 bytes at least")
 
     return make
+
+
+@pytest.fixture(scope="session")
+def new_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], str]]:
+    """URL of a new database, brought up to date, in the one PostgreSQL of this run.
+
+    It is copied: to start a server takes seconds.
+    """
+    with open_database(Settings(var=tmp_path_factory.mktemp("var"))) as url:
+        upgrade(url)
+        first = make_url(url)
+        numbers = iter(range(1_000_000))
+        engine = create_engine(first.set(database="postgres"), isolation_level="AUTOCOMMIT")
+
+        def make() -> str:
+            new = first.set(database=f"test_{next(numbers)}")
+            with engine.connect() as connection:
+                connection.execute(
+                    text(f"CREATE DATABASE {new.database} TEMPLATE {first.database}")
+                )
+            return new.render_as_string(hide_password=False)
+
+        yield make
+        engine.dispose()
+
+
+@pytest.fixture(scope="module")
+def server(new_database: Callable[[], str]) -> str:
+    """URL of a database of the module's own."""
+    return new_database()
 
 
 @pytest.fixture

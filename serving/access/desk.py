@@ -80,13 +80,12 @@ class Desk:
         AccountError
             If there is no such account.
         """
-        name, password = accounts.name_of(name), temporary()
+        password = temporary()
         kept = self.passwords.hash(password)
-        with self._deed() as (connection, at):
-            accounts.set_password_hash(connection, name, kept, at, must_change=True)
-            accounts.clear_tries(connection, name)
-            end_sessions_of(connection, name)
-            self._record(connection, at, "set_password", name)
+        with self._about("set_password", name) as (connection, account, at):
+            accounts.set_password_hash(connection, account, kept, at, must_change=True)
+            accounts.clear_tries(connection, account)
+            end_sessions_of(connection, account)
         return password
 
     def disable(self, name: str) -> None:
@@ -97,11 +96,9 @@ class Desk:
         AccountError
             If there is no such account.
         """
-        name = accounts.name_of(name)
-        with self._deed() as (connection, at):
-            accounts.set_disabled(connection, name, at)
-            end_sessions_of(connection, name)
-            self._record(connection, at, "disable_account", name)
+        with self._about("disable_account", name) as (connection, account, at):
+            accounts.set_disabled(connection, account, at)
+            end_sessions_of(connection, account)
 
     def enable(self, name: str) -> None:
         """Let him in again.
@@ -111,10 +108,8 @@ class Desk:
         AccountError
             If there is no such account.
         """
-        name = accounts.name_of(name)
-        with self._deed() as (connection, at):
-            accounts.set_disabled(connection, name, None)
-            self._record(connection, at, "enable_account", name)
+        with self._about("enable_account", name) as (connection, account, _):
+            accounts.set_disabled(connection, account, None)
 
     def unlock(self, name: str) -> None:
         """Forget the wrong tries under a name, so that it need not wait.
@@ -124,10 +119,8 @@ class Desk:
         AccountError
             If the name cannot be one.
         """
-        name = accounts.name_of(name)
-        with self._deed() as (connection, at):
-            accounts.clear_tries(connection, name)
-            self._record(connection, at, "unlock_account", name)
+        with self._about("unlock_account", name) as (connection, account, _):
+            accounts.clear_tries(connection, account)
 
     def keys(self) -> Sequence[ApiKey]:
         """All keys ever given out, oldest first."""
@@ -170,6 +163,14 @@ class Desk:
         demand(self.by, Action.MANAGE_ACCOUNTS)
         with self.engine.begin() as connection:
             yield connection, self.clock()
+
+    @contextmanager
+    def _about(self, action: str, name: str) -> Iterator[tuple[Connection, str, datetime]]:
+        """A deed on one account, under its name as it is kept."""
+        name = accounts.name_of(name)
+        with self._deed() as (connection, at):
+            yield connection, name, at
+            self._record(connection, at, action, name)
 
     def _record(
         self,

@@ -23,7 +23,7 @@ from serving.access.accounts import (
     set_password_hash,
 )
 from serving.access.audit import Act, append
-from serving.access.passwords import Passwords, check
+from serving.access.passwords import Passwords, check, weak
 from serving.access.sessions import end_sessions_of
 from serving.problems import Problem
 
@@ -109,7 +109,11 @@ class LocalIdentity:
         account = await self.identify({"name": name, "password": old}, at)
         check(new, account.name)
         if new == old:
-            raise Problem("weak-password", "expected another password, found the same again")
+            raise weak(
+                "expected another password, found the same again",
+                "新密码与当前密码相同，请另选。",
+                "The new password is the one until now: take another.",
+            )
         kept = await self._hashed(new)
 
         def changed(connection: Connection) -> None:

@@ -17,7 +17,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from serving.problems import Problem
 
-__all__ = ["LONGEST", "SHORTEST", "Passwords", "check", "temporary"]
+__all__ = ["LONGEST", "SHORTEST", "Passwords", "check", "temporary", "weak"]
 
 SHORTEST = 15  # code points, where a password is the only factor: SP 800-63B-4, 3.1.1.2
 LONGEST = 256  # 64 at least must be taken; a bound keeps a sign-in cheap
@@ -105,12 +105,25 @@ def check(password: str, name: str) -> None:
     """
     text = _normalised(password)
     if not SHORTEST <= len(text) <= LONGEST:
-        raise _weak(f"expected {SHORTEST} to {LONGEST} characters, found {len(text)}")
+        raise weak(
+            f"expected {SHORTEST} to {LONGEST} characters, found {len(text)}",
+            f"新密码应为{SHORTEST}至{LONGEST}个字符，现为{len(text)}个。",
+            f"The new password has {len(text)} characters: take {SHORTEST} to {LONGEST}.",
+        )
     core = text.casefold().replace(name.casefold(), "").replace("forewarn", "")
     if len(core) < _OWN:
-        raise _weak("expected more than the account's name, found little else")
+        raise weak(
+            "expected more than the account's name, found little else",
+            "新密码几乎只有用户名，请另选。",
+            "The new password is little more than your name: take another.",
+        )
     if _is_expected(core):
-        raise _weak("expected what nobody guesses, found keys in a row or a few words repeated")
+        raise weak(
+            "expected what nobody guesses, found keys in a row or a few words repeated",
+            "新密码容易被猜到（重复、连续按键或常用词），请用四个不相关的词。",
+            "The new password is easily guessed (repeated, keys in a row, common words): "
+            "take four unrelated words.",
+        )
 
 
 def temporary() -> str:
@@ -136,8 +149,9 @@ def _bytes(password: str) -> bytes:
     return _normalised(password).encode("utf-8", "surrogatepass")
 
 
-def _weak(detail: str) -> Problem:
-    return Problem("weak-password", detail)
+def weak(detail: str, zh: str, en: str) -> Problem:
+    """A password that cannot be taken, and why, in words for its owner."""
+    return Problem("weak-password", detail, {"zh": zh, "en": en})
 
 
 def _is_expected(text: str) -> bool:

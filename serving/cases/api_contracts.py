@@ -47,12 +47,16 @@ __all__ = [
 
 MOST = 200  # cases of one answer or one bulk action
 SHIFT_MINUTES = 480.0
+MinutesLeft = Annotated[
+    float, Field(gt=0, le=100_000, description="minutes to the end of the shift")
+]
+Version = Annotated[int, Field(gt=0, lt=2**31, description="of the case as it was shown")]
 
 
 class Sent(Contract):
     """A form on the case that the path names."""
 
-    version: int = Field(gt=0, lt=2**31, description="of the case as it was shown")
+    version: Version
     key: Key = Field(description="chosen by the client; the same key does nothing twice")
 
     def of(self, case_id: str) -> Form:
@@ -103,16 +107,14 @@ class NextForm(Contract):
     """Asks for the best case nobody has."""
 
     key: Key = Field(description="chosen by the client; the same key takes nothing twice")
-    minutes_left: float = Field(
-        SHIFT_MINUTES, gt=0, le=100_000, description="minutes to the end of the shift"
-    )
+    minutes_left: MinutesLeft = SHIFT_MINUTES
 
 
 class Shown(Contract):
     """A case as it was shown."""
 
     case_id: CaseId
-    version: int = Field(gt=0, lt=2**31, description="of the case as it was shown")
+    version: Version
 
 
 BulkKey = Annotated[str, StringConstraints(pattern=r"^[\w.:-]{8,56}$")]
@@ -156,14 +158,12 @@ class NoQuestion(Contract):
 class ListQuestion(Contract):
     """What the work list is asked."""
 
-    minutes_left: float = Field(
-        SHIFT_MINUTES, gt=0, le=100_000, description="minutes to the end of the shift"
-    )
+    minutes_left: MinutesLeft = SHIFT_MINUTES
     limit: int = Field(50, ge=1, le=MOST, description="cases at most")
 
 
-class CaseLine(Contract):
-    """A line of the work list."""
+class CaseFacts(Contract):
+    """What a line and a card tell alike."""
 
     case_id: str
     version: int = Field(description="of the case; a form names it")
@@ -182,9 +182,14 @@ class CaseLine(Contract):
     assignee: str | None
     locked_by: str | None
     locked_until: datetime | None
-    next: Step
     contacted_zh: str = Field(description="who spoke to the citizen last; empty: nobody")
     contacted_en: str
+
+
+class CaseLine(CaseFacts):
+    """A line of the work list."""
+
+    next: Step
 
 
 class CaseList(Contract):
@@ -257,37 +262,18 @@ class Note(Contract):
     at: datetime
 
 
-class CaseCard(Contract):
+class CaseCard(CaseFacts):
     """All there is to know of a case."""
 
-    case_id: str
-    version: int = Field(description="of the case; a form names it")
-    subscriber: str = Field(description="pseudonym of the citizen")
-    state: str
-    level: str
-    stage: str
     stage_at: datetime
-    scam_type: str
-    score: float = Field(description="highest calibrated score of the episode, 0 to 1")
-    expected_loss_cny: float = Field(description="CNY")
-    opened_at: datetime
     episode_ends_at: datetime
-    deadline_at: datetime
-    met_at: datetime | None
     closed_at: datetime | None
-    district: str | None
-    tier: str
-    assignee: str | None
-    locked_by: str | None
-    locked_until: datetime | None
     snoozed_until: datetime | None
     snooze_reason: str | None
     evidence: tuple[Evidence, ...]
     attempts: tuple[MadeAttempt, ...]
     outcomes: tuple[MadeOutcome, ...]
     notes: tuple[Note, ...]
-    contacted_zh: str = Field(description="who spoke to the citizen last; empty: nobody")
-    contacted_en: str
     contacts_left: int = Field(description="attempts left of the citizen's budget today")
     contact_again_at: datetime
     next: Step | None = Field(description="null when nothing is left to do now")

@@ -50,6 +50,19 @@ class Turn:
     config: CaseConfig
     rates: Rates = field(default_factory=Rates)
 
+    async def record(
+        self,
+        action: Action,
+        subject: str,
+        detail: Mapping[str, Any] | None = None,
+        purpose: str | None = None,
+    ) -> None:
+        """Put what the actor did into the audit log; last of all, as `audit.append` asks."""
+        act = audit.Act(
+            self.actor.name, self.actor.role, action, subject, purpose, detail=detail or {}
+        )
+        await audit.record(self.connection, act, self.now)
+
 
 @dataclass(frozen=True)
 class Deed:
@@ -151,18 +164,9 @@ async def acted(turn: Turn, before: Case, deed: Deed, done: Done) -> Acted:
     await write_cases(turn.connection, [case], [case.case_id])
     # the audit log outlives the case: what was sent, but no free text
     said = {name: value for name, value in deed.content.items() if name not in {"text", "reason"}}
-    act = audit.Act(
-        turn.actor.name,
-        turn.actor.role,
-        deed.action,
-        case.case_id,
-        detail={
-            "deed": deed.name,
-            "version": case.version,
-            **json.loads(json.dumps(said, default=str)),
-        },
-    )
-    await audit.record(turn.connection, act, turn.now)
+    plain = json.loads(json.dumps(said, default=str))
+    detail = {"deed": deed.name, "version": case.version, **plain}
+    await turn.record(deed.action, case.case_id, detail)
     shown = {name: getattr(case, name) for name in Acted.model_fields if hasattr(case, name)}
     return Acted(**shown, next=done.next, zh=done.zh, en=done.en, detail=done.detail)
 

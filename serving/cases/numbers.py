@@ -25,7 +25,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from data.database import metadata
 from data.pseudonyms import Pseudonymiser, is_pseudonym, normalised
-from serving.access import audit
 from serving.access.audit import AUDIT
 from serving.access.roles import Action, demand
 from serving.cases.case import State
@@ -154,15 +153,8 @@ async def reveal(turn: Turn, numbers: Numbers, case_id: str, purpose: str) -> Re
             "ask the platform that sent the lead",
         )
     number = _opened(numbers, case.subscriber, sealed)
-    act = audit.Act(
-        turn.actor.name,
-        turn.actor.role,
-        Action.REVEAL_PSEUDONYM,
-        case.subscriber,
-        purpose,
-        {"case_id": case.case_id},
-    )
-    await audit.record(turn.connection, act, turn.now)
+    detail = {"case_id": case.case_id}
+    await turn.record(Action.REVEAL_PSEUDONYM, case.subscriber, detail, purpose)
     return Revealed(case.subscriber, number)
 
 

@@ -10,7 +10,6 @@ from dataclasses import replace
 from sqlalchemy import insert, select
 
 from models.dissuasion import Tried
-from serving.access import audit
 from serving.access.roles import Action, demand
 from serving.cases.admission import hold_citizens, write_cases
 from serving.cases.api_contracts import ContactReceipt, ReportedAttempt
@@ -60,8 +59,7 @@ async def report(turn: Turn, told: ReportedAttempt) -> ContactReceipt:
         receipt = await _receipt(turn, told.subscriber, row["attempt_id"])
         subject = case_id or told.subscriber
         detail = {"deed": "reported_attempt", "platform": told.platform, "channel": told.channel}
-        act = audit.Act(turn.actor.name, turn.actor.role, Action.TAKE_IN, subject, detail=detail)
-        await audit.record(turn.connection, act, turn.now)
+        await turn.record(Action.TAKE_IN, subject, detail)
         return receipt
 
     content = {"deed": "reported_attempt", "content": told.model_dump(mode="json")}

@@ -6,7 +6,6 @@ from typing import Any
 
 from sqlalchemy import Table, select
 
-from serving.access import audit
 from serving.access.roles import Action, demand
 from serving.cases.attempts import attempts_of, contacted
 from serving.cases.case import Case
@@ -73,8 +72,7 @@ async def read(turn: Turn, case_id: str) -> Card:
         budget=budget([one.tried.at for _, one in made], turn.now, turn.config),
         next=next_step(case, own, turn.now, turn.rates),
     )
-    act = audit.Act(turn.actor.name, turn.actor.role, Action.READ_CASE, case_id)
-    await audit.record(turn.connection, act, turn.now)
+    await turn.record(Action.READ_CASE, case_id)
     return card
 
 
@@ -92,9 +90,7 @@ async def read_evidence(turn: Turn, case_id: str, event_id: str) -> Mapping[str,
     row = (await turn.connection.execute(query)).mappings().one_or_none()
     if row is None:
         raise Problem("not-found", "no such evidence in this case")
-    detail = {"event_id": event_id}
-    act = audit.Act(turn.actor.name, turn.actor.role, Action.READ_DECISION, case_id, detail=detail)
-    await audit.record(turn.connection, act, turn.now)
+    await turn.record(Action.READ_DECISION, case_id, {"event_id": event_id})
     return dict(row)
 
 
@@ -113,8 +109,7 @@ async def note_decision(turn: Turn, event_id: str) -> None:
         query = select(CASES.c.case_id).select_from(of_case).where(*his).limit(1)
         if await turn.connection.scalar(query) is None:
             raise Problem("not-found", "no decision with this event_id")
-    act = audit.Act(turn.actor.name, turn.actor.role, Action.READ_DECISION, event_id)
-    await audit.record(turn.connection, act, turn.now)
+    await turn.record(Action.READ_DECISION, event_id)
 
 
 async def _rows(turn: Turn, table: Table, case_id: str, time: str) -> Rows:

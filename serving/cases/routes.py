@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -20,40 +20,16 @@ from serving.cases.reading import Card, read
 from serving.cases.room import CaseRoom
 from serving.cases.work_list import BulkAnswer, Listed
 from serving.hotspots import matches
-from serving.problems import Problem, answer
+from serving.operations import Operation
+from serving.problems import Problem
 
-__all__ = ["OPERATIONS", "Operation", "routes"]
+__all__ = ["OPERATIONS", "routes"]
 
 Asked = Any  # what its operation says
+Handler = Callable[[Turn, str, Asked], Awaitable[BaseModel]]
+"""Given the asker's turn, the case of the path (empty without one) and what was asked."""
 Shape = TypeVar("Shape", bound=BaseModel)
 _CASE_ID: TypeAdapter[str] = TypeAdapter(CaseId)
-
-
-@dataclass(frozen=True)
-class Operation:
-    """One thing the API does with cases.
-
-    Parameters
-    ----------
-    method, path, name, summary : str
-    handler : callable
-        Given the asker's turn, the case of the path (empty without one) and what was asked.
-    answer : type
-    body, query : type, optional
-        What is sent, as JSON or as a query.
-    status : int
-        Of the answer.
-    """
-
-    method: str
-    path: str
-    name: str
-    summary: str
-    handler: Callable[[Turn, str, Asked], Awaitable[BaseModel]]
-    answer: type[BaseModel]
-    body: type[BaseModel] | None = None
-    query: type[BaseModel] | None = None
-    status: int = 200
 
 
 def routes() -> list[BaseRoute]:
@@ -61,7 +37,7 @@ def routes() -> list[BaseRoute]:
 
     Handlers find `cases` (a CaseRoom) and `names` (a Pseudonymiser) in the application's state.
     """
-    return [Route(one.path, _endpoint(one), methods=[one.method]) for one in OPERATIONS]
+    return [Route(one.path, partial(_answered, one), methods=[one.method]) for one in OPERATIONS]
 
 
 async def _listed(turn: Turn, _: str, asked: api.ListQuestion) -> api.CaseList:
@@ -131,7 +107,7 @@ _REPORT = (
     "the answer says when he may be contacted again"
 )
 
-OPERATIONS: tuple[Operation, ...] = (
+OPERATIONS: tuple[Operation[Handler], ...] = (
     Operation(
         "GET", "/v1/cases", "cases", _LIST, _listed, api.CaseList, query=api.ListQuestion
     ),
@@ -183,17 +159,7 @@ OPERATIONS: tuple[Operation, ...] = (
 )  # fmt: skip
 
 
-def _endpoint(operation: Operation) -> Callable[[Request], Awaitable[Response]]:
-    async def told(request: Request) -> Response:
-        try:
-            return await _answered(operation, request)
-        except Problem as problem:
-            return answer(problem)
-
-    return told
-
-
-async def _answered(operation: Operation, request: Request) -> Response:
+async def _answered(operation: Operation[Handler], request: Request) -> Response:
     room: CaseRoom = request.app.state.cases
     asked, case_id = await _asked(operation, request), _case_id(request)
     async with room.turn(actor_of(request.scope)) as turn:
@@ -209,7 +175,7 @@ async def _answered(operation: Operation, request: Request) -> Response:
     return Response(body, media_type="application/json", headers=headers)
 
 
-async def _asked(operation: Operation, request: Request) -> Asked:
+async def _asked(operation: Operation[Handler], request: Request) -> Asked:
     if operation.body is not None:
         asked = from_body(operation.body, await request.body())
         # raw numbers end here, before anything is looked up or kept

@@ -32,7 +32,7 @@ from serving.requests.contracts import AppealDecision, RequestForm
 __all__ = ["awaiting", "decide_appeal", "decline_request", "resend_request", "sign_request", "sums"]
 
 Sent = TypeVar("Sent", bound=BaseModel)
-_BACK = "/console/overview#awaiting"
+_BACK = "/console/overview?done={}#awaiting"
 _SEE_OTHER = 303
 _FIELDS = 12
 
@@ -74,36 +74,40 @@ def sums(costs: tuple[Cost, ...]) -> Mapping[str, tuple[int, int, int, float]]:
 
 async def sign_request(request: Request) -> Response:
     """Answer ``POST /console/requests/{request_id}/sign``."""
-    return await _done(request, lambda turn, form: sign(turn, _stamp(request, form)))
+    return await _done(request, "sign", lambda turn, form: sign(turn, _stamp(request, form)))
 
 
 async def decline_request(request: Request) -> Response:
     """Answer ``POST /console/requests/{request_id}/decline``."""
     return await _done(
-        request, lambda turn, form: decline(turn, _stamp(request, form), _reason(form))
+        request, "decline", lambda turn, form: decline(turn, _stamp(request, form), _reason(form))
     )
 
 
 async def resend_request(request: Request) -> Response:
     """Answer ``POST /console/requests/{request_id}/resend``."""
-    return await _done(request, lambda turn, form: resend(turn, _stamp(request, form)))
+    return await _done(request, "resend", lambda turn, form: resend(turn, _stamp(request, form)))
 
 
 async def decide_appeal(request: Request) -> Response:
     """Answer ``POST /console/appeals/{appeal_id}/decide``."""
     appeal_id = request.path_params["appeal_id"]
-    return await _done(request, lambda turn, form: decide(turn, appeal_id, _decision(form)))
+    return await _done(
+        request, "decide", lambda turn, form: decide(turn, appeal_id, _decision(form))
+    )
 
 
-async def _done(request: Request, deed: Callable[[Turn, FormData], Awaitable[Any]]) -> Response:
-    """Do what a form asks, and go back to the overview."""
+async def _done(
+    request: Request, name: str, deed: Callable[[Turn, FormData], Awaitable[Any]]
+) -> Response:
+    """Do what a form asks, and go back to the overview, which says so."""
     room: CaseRoom = request.app.state.cases
     async with (
         request.form(max_files=0, max_fields=_FIELDS) as form,
         room.turn(actor_of(request.scope)) as turn,
     ):
         await deed(turn, form)
-    return RedirectResponse(_BACK, _SEE_OTHER)
+    return RedirectResponse(_BACK.format(name), _SEE_OTHER)
 
 
 def _stamp(request: Request, form: FormData) -> RequestForm:

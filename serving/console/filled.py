@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
+from starlette.datastructures import FormData
 from starlette.requests import Request
 
 from serving.cases.contracts import Attempt, Form, Outcome
@@ -18,6 +19,7 @@ __all__ = [
     "mistaken",
     "outcome",
     "read",
+    "texts",
     "until",
     "words",
 ]
@@ -38,7 +40,12 @@ _RESULTS = {
 async def fields_of(request: Request) -> dict[str, str]:
     """Every field of a form, the last of each name."""
     async with request.form(max_files=0, max_fields=_MOST) as sent:
-        return {name: value for name, value in sent.items() if isinstance(value, str)}
+        return texts(sent)
+
+
+def texts(sent: FormData) -> dict[str, str]:
+    """What was typed into a form that is read already; its files are left out."""
+    return {name: value for name, value in sent.items() if isinstance(value, str)}
 
 
 def form(fields: Fields, case_id: str) -> Form:

@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from serving.asking import from_body, from_query
 from serving.console.board import Board, board
+from serving.console.filled import texts
 from serving.console.outline import outline
 from serving.console.pages import Pages
 from serving.console.patrols import carried_out, offered
@@ -57,7 +58,7 @@ async def map_page(pages: Pages, request: Request) -> Response:
 async def plan_page(pages: Pages, request: Request) -> Response:
     """Answer ``POST /console/map/plan``: the same page, with a plan on it."""
     async with request.form(max_files=1, max_fields=10, max_part_size=_UPLOAD) as form:
-        given = {name: value for name, value in form.items() if isinstance(value, str)}
+        given = texts(form)
         plan = await _filled_in(form)
     if not plan.mistakes:
         plan = await _planned(request.app.state.planner, plan, given)

@@ -44,8 +44,9 @@ def routes(pages: Pages) -> list[BaseRoute]:
         "/plans/{plan_id}/doses": dose_form,
     }
     return [
-        *(Route(path, _told(pages, page), methods=["GET"]) for path, page in shown.items()),
-        *(Route(path, _told(pages, page), methods=["POST"]) for path, page in sent.items()),
+        Route(path, partial(_shown, pages, page), methods=[method])
+        for method, some in (("GET", shown), ("POST", sent))
+        for path, page in some.items()
     ]
 
 
@@ -56,10 +57,6 @@ def _without(handler: Callable[[Request], Awaitable[Response]]) -> Page:
         return await handler(request)
 
     return page
-
-
-def _told(pages: Pages, page: Page) -> Callable[[Request], Awaitable[Response]]:
-    return partial(_shown, pages, page)
 
 
 async def _shown(pages: Pages, page: Page, request: Request) -> Response:

@@ -18,7 +18,6 @@ from serving.console.oversight import routes as oversight_routes
 from serving.console.pages import Pages, who, within
 from serving.console.rules_page import rules_page
 from serving.console.tongues import CODES, COOKIE
-from serving.problems import Problem, answer
 
 __all__ = ["mounted"]
 
@@ -50,7 +49,7 @@ def mounted(pages: Pages) -> list[BaseRoute]:
         Route("/", _first),
         Route("/map/plan", _map),  # who asks for a plan's page again without its form
         *(Route(path, partial(page, pages)) for path, page in shown.items()),
-        *(Route(path, _told(handler)) for path, handler in drawn.items()),
+        *(Route(path, handler) for path, handler in drawn.items()),
         *(Route(path, handler, methods=["POST"]) for path, handler in sent.items()),
         *(
             Route(path, partial(page, pages), methods=["GET", "POST"])
@@ -58,7 +57,7 @@ def mounted(pages: Pages) -> list[BaseRoute]:
         ),
         *case_routes(pages),
         *oversight_routes(pages),
-        Route("/sign-out", _told(leave), methods=["POST"]),
+        Route("/sign-out", leave, methods=["POST"]),
     ]
     inside = Mount("/console", routes=routes, middleware=[Middleware(Guard)])
     return [Route("/console", _first), inside]
@@ -91,13 +90,3 @@ async def _language(request: Request) -> Response:
             samesite="lax",
         )
     return response
-
-
-def _told(handler: Handler) -> Handler:
-    async def told(request: Request) -> Response:
-        try:
-            return await handler(request)
-        except Problem as problem:
-            return answer(problem)
-
-    return told

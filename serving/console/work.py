@@ -16,7 +16,7 @@ from serving.cases.live import Live
 from serving.cases.room import CaseRoom
 from serving.cases.shift import Choice, officers, shift
 from serving.cases.work_list import BulkAnswer, bulk_reassign, bulk_snooze, take_next
-from serving.console.filled import mistaken, read, until
+from serving.console.filled import mistaken, read, texts, until
 from serving.console.pages import Pages
 from serving.console.presence import still_there
 from serving.console.words import Words, new_key
@@ -123,7 +123,7 @@ async def live(request: Request) -> Response:
 
 async def _bulk(pages: Pages, request: Request, work: Any) -> Response:
     async with request.form(max_files=0, max_fields=_MOST_FIELDS) as form:
-        fields = {name: value for name, value in form.items() if isinstance(value, str)}
+        fields = texts(form)
         ticked = _ticked(form)
     said = _Said(typed=fields, ticked=frozenset(one.partition(":")[0] for one in ticked))
     try:

@@ -5,7 +5,6 @@ from datetime import datetime, timedelta
 from sqlalchemy import insert
 
 from data.clock import AHEAD
-from serving.access import audit
 from serving.access.roles import Action, demand
 from serving.cases.forms import Turn, conflict, once
 from serving.cases.ids import new_id
@@ -52,10 +51,7 @@ async def record(turn: Turn, plan_id: str, dose: Dose) -> DoseTold:
             "late": answer.late,
             "outside": answer.outside,
         }
-        act = audit.Act(
-            turn.actor.name, turn.actor.role, Action.RECORD_DOSE, plan_id, detail=detail
-        )
-        await audit.record(turn.connection, act, turn.now)
+        await turn.record(Action.RECORD_DOSE, plan_id, detail)
         return answer
 
     content = {"plan": plan_id, **dose.model_dump(mode="json")}

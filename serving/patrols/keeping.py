@@ -9,7 +9,6 @@ from typing import Any
 from sqlalchemy import RowMapping, select
 from sqlalchemy.dialects.postgresql import insert
 
-from serving.access import audit
 from serving.access.roles import Action, demand
 from serving.cases.forms import Turn
 from serving.patrols.contracts import DoseTold, PlanDelivered, PlanKept
@@ -47,10 +46,7 @@ async def keep(turn: Turn, plan: PlanKept) -> str:
     if await turn.connection.scalar(new.returning(PATROL_PLANS.c.plan_id)) is not None:
         stops = sum(len(beat.stops) for beat in plan.beats)
         detail = {"deed": "keep", "date": plan.date.isoformat(), "stops": stops}
-        act = audit.Act(
-            turn.actor.name, turn.actor.role, Action.PLAN_PATROL, plan_id, detail=detail
-        )
-        await audit.record(turn.connection, act, turn.now)
+        await turn.record(Action.PLAN_PATROL, plan_id, detail)
     return plan_id
 
 

@@ -1,7 +1,5 @@
 """The API of kept plans and of the dose."""
 
-from collections.abc import Awaitable, Callable
-
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -14,11 +12,9 @@ from serving.patrols.contracts import Dose, PlanKept
 from serving.patrols.doses import record
 from serving.patrols.keeping import keep, read
 from serving.plan_contracts import PatrolPlan
-from serving.problems import Problem, answer
 
 __all__ = ["keep_answered", "routes"]
 
-Handler = Callable[[Request], Awaitable[Response]]
 _JSON = "application/json"
 
 
@@ -26,8 +22,8 @@ def routes() -> list[BaseRoute]:
     """Routes that find the `CaseRoom` in the application's state as ``cases``."""
     path = "/v1/patrol-plans/{plan_id}"
     return [
-        Route(path, _told(_plan), methods=["GET"]),
-        Route(f"{path}/doses", _told(_doses), methods=["POST"]),
+        Route(path, _plan, methods=["GET"]),
+        Route(f"{path}/doses", _doses, methods=["POST"]),
     ]
 
 
@@ -52,13 +48,3 @@ async def _doses(request: Request) -> Response:
     async with room.turn(actor_of(request.scope)) as turn:
         found = await record(turn, request.path_params["plan_id"], dose)
     return Response(found.model_dump_json(), 201, media_type=_JSON)
-
-
-def _told(handler: Handler) -> Handler:
-    async def told(request: Request) -> Response:
-        try:
-            return await handler(request)
-        except Problem as problem:
-            return answer(problem)
-
-    return told

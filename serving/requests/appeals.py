@@ -19,7 +19,6 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import RowMapping, insert, select, update
 
-from serving.access import audit
 from serving.access.roles import Action, demand
 from serving.cases import outcomes
 from serving.cases.admission import write_cases
@@ -100,7 +99,7 @@ async def file(turn: Turn, office: Office, filing: AppealFiling) -> Appeal:
         }
         await turn.connection.execute(insert(APPEALS), [row])
         detail = {"deed": "file", "case": case.case_id, "request": filing.request_id}
-        await _audited(turn, Action.FILE_APPEAL, row["appeal_id"], detail)
+        await turn.record(Action.FILE_APPEAL, row["appeal_id"], detail)
         due = f"{row['due_at'].astimezone(ZoneInfo(turn.config.zone)):%Y-%m-%d %H:%M}"
         return Appeal(
             **{name: row[name] for name in ("appeal_id", "state", "version", "due_at")},
@@ -146,7 +145,7 @@ async def decide(turn: Turn, appeal_id: str, decision: AppealDecision) -> Appeal
         held = update(APPEALS).where(APPEALS.c.appeal_id == appeal_id)
         await turn.connection.execute(held.values(change))
         said = {"deed": change["state"], "case": case.case_id, **detail}
-        await _audited(turn, Action.DECIDE_APPEAL, appeal_id, said)
+        await turn.record(Action.DECIDE_APPEAL, appeal_id, said)
         zh, en = _words(detail if decision.upheld else None)
         return Appeal(
             appeal_id=appeal_id,
@@ -342,8 +341,3 @@ def _words(detail: dict[str, Any] | None) -> tuple[str, str]:
     if detail["outcome_id"]:
         zh, en = f"{zh}，案件更正为误报", f"{en}; the case is a false alarm"
     return f"申诉成立，{zh}", f"upheld; {en}"
-
-
-async def _audited(turn: Turn, action: Action, subject: str, detail: dict[str, Any]) -> None:
-    act = audit.Act(turn.actor.name, turn.actor.role, action, subject, detail=detail)
-    await audit.record(turn.connection, act, turn.now)

@@ -14,7 +14,6 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from serving.access import audit
 from serving.access.roles import Action, Role, demand
 from serving.cases.case import Case
 from serving.cases.contracts import Form
@@ -276,10 +275,7 @@ async def recorded(turn: Turn, step: _Step, done: _Done) -> Requested:
         "version": request.version,
         **said,
     }
-    act = audit.Act(
-        turn.actor.name, turn.actor.role, step.action, request.request_id, detail=detail
-    )
-    await audit.record(turn.connection, act, turn.now)
+    await turn.record(step.action, request.request_id, detail)
     shown = {name: getattr(request, name) for name in Requested.model_fields}
     return Requested(**{**shown, "zh": done.zh, "en": done.en})
 

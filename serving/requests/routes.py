@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime, time, timedelta
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -12,14 +13,14 @@ from starlette.requests import Request as Asked
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from serving.access import audit
 from serving.access.gate import actor_of
 from serving.access.roles import Action
 from serving.asking import from_body, from_query
 from serving.cases.contracts import Form
 from serving.cases.forms import Turn
 from serving.cases.room import CaseRoom
-from serving.problems import Problem, answer
+from serving.operations import Operation
+from serving.problems import Problem
 from serving.requests import appeals, lifecycle, reading
 from serving.requests.contracts import (
     Appeal,
@@ -48,36 +49,11 @@ from serving.requests.ledger import ledger
 from serving.requests.receivers import Office
 from serving.requests.request import Request
 
-__all__ = ["OPERATIONS", "Operation", "routes"]
+__all__ = ["OPERATIONS", "routes"]
 
 _ID = re.compile(r"[\w-]{1,64}", re.ASCII)
 _YEAR = timedelta(days=365)
 Handler = Callable[[Asked, Turn], Awaitable[BaseModel]]
-
-
-@dataclass(frozen=True)
-class Operation:
-    """One thing the API does.
-
-    Parameters
-    ----------
-    method, path, name, summary : str
-    handler : callable
-        What does it, within the asker's transaction.
-    answer : type
-        What is answered.
-    body, query : type, optional
-        What is sent, as JSON or as a query.
-    """
-
-    method: str
-    path: str
-    name: str
-    summary: str
-    handler: Handler
-    answer: type[BaseModel]
-    body: type[BaseModel] | None = None
-    query: type[BaseModel] | None = None
 
 
 def routes() -> list[BaseRoute]:
@@ -85,7 +61,9 @@ def routes() -> list[BaseRoute]:
 
     Handlers find `cases` (a CaseRoom), `office` and `courier` in the application's state.
     """
-    return [Route(one.path, _told(one.handler), methods=[one.method]) for one in OPERATIONS]
+    return [
+        Route(one.path, partial(_answered, one.handler), methods=[one.method]) for one in OPERATIONS
+    ]
 
 
 async def _of_case(asked: Asked, turn: Turn) -> RequestList:
@@ -166,19 +144,13 @@ async def _ledger(asked: Asked, turn: Turn) -> LedgerAnswer:
     return LedgerAnswer(lines=tuple(LedgerLine(**asdict(line)) for line in lines))
 
 
-def _told(handler: Handler) -> Callable[[Asked], Awaitable[Response]]:
-    async def told(asked: Asked) -> Response:
-        room: CaseRoom = asked.app.state.cases
-        try:
-            async with room.turn(actor_of(asked.scope)) as turn:
-                said = await handler(asked, turn)
-        except Problem as problem:
-            return answer(problem)
-        courier: Courier = asked.app.state.courier
-        courier.wake()  # committed: what was signed may leave
-        return Response(said.model_dump_json(), media_type="application/json")
-
-    return told
+async def _answered(handler: Handler, asked: Asked) -> Response:
+    room: CaseRoom = asked.app.state.cases
+    async with room.turn(actor_of(asked.scope)) as turn:
+        said = await handler(asked, turn)
+    courier: Courier = asked.app.state.courier
+    courier.wake()  # committed: what was signed may leave
+    return Response(said.model_dump_json(), media_type="application/json")
 
 
 def _office(asked: Asked) -> Office:
@@ -210,20 +182,19 @@ def _undelivered(letter: reading.DeadLetter) -> UndeliveredMessage:
 
 async def _noted(turn: Turn, subject: str) -> None:
     """Who looked, into the audit log."""
-    act = audit.Act(
-        turn.actor.name, turn.actor.role, Action.READ_CASE, subject, detail={"view": "requests"}
-    )
-    await audit.record(turn.connection, act, turn.now)
+    await turn.record(Action.READ_CASE, subject, {"view": "requests"})
 
 
-def _post(path: str, name: str, summary: str, handler: Handler, body: type[BaseModel]) -> Operation:
+def _post(
+    path: str, name: str, summary: str, handler: Handler, body: type[BaseModel]
+) -> Operation[Handler]:
     answers = Appeal if path.startswith("/v1/appeals") else Requested
     return Operation("POST", path, name, summary, handler, answers, body=body)
 
 
 _ONE = "/v1/requests/{request_id}"
 
-OPERATIONS: tuple[Operation, ...] = (
+OPERATIONS: tuple[Operation[Handler], ...] = (
     Operation(
         "GET",
         "/v1/cases/{case_id}/requests",

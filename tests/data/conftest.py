@@ -1,4 +1,4 @@
-"""Records of every kind, a door with a fixed clock, and an embedded PostgreSQL for the module."""
+"""Records of every kind, a door with a fixed clock, and the emptied database of the module."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from data.database import connect, metadata, upgrade
+from data.database import connect, metadata
 from data.intake import Intake
 from data.pseudonyms import Pseudonymiser
 from data.settings import Settings
-from data.stores import open_database
 
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 KEY = bytes(range(32))
@@ -99,15 +98,6 @@ def names() -> Pseudonymiser:
 @pytest.fixture
 def intake(names: Pseudonymiser) -> Intake:
     return Intake(names, clock=lambda: NOW)
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """URL of a PostgreSQL of our own, brought up to date."""
-    settings = Settings(var=tmp_path_factory.mktemp("var"))
-    with open_database(settings) as url:
-        upgrade(url)
-        yield url
 
 
 @pytest.fixture

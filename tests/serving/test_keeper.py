@@ -1,19 +1,17 @@
 """Jobs are done at their time, by one worker, wholly or not at all, and tried again."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine, create_engine, func, insert, select, text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from data.database import upgrade
 from data.outcomes import read_outcomes
 from data.settings import Settings
-from data.stores import open_database
 from serving import metrics
 from serving.access import AUDIT, Seals
 from serving.access.audit import Act, append
@@ -34,13 +32,6 @@ class Clock:
         return self.at
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with open_database(Settings(var=tmp_path_factory.mktemp("keeper"))) as url:
-        upgrade(url)
-        yield url
-
-
 @pytest.fixture
 def engine(server: str) -> Iterator[Engine]:
     engine = create_engine(server)
@@ -51,18 +42,8 @@ def engine(server: str) -> Iterator[Engine]:
 
 
 @pytest.fixture
-def within(server: str, engine: Engine) -> Callable[[Callable[[AsyncEngine], Awaitable[Any]]], Any]:
-    def run(work: Callable[[AsyncEngine], Awaitable[Any]]) -> Any:
-        async def whole() -> Any:
-            asynchronous = create_async_engine(server)
-            try:
-                return await work(asynchronous)
-            finally:
-                await asynchronous.dispose()
-
-        return asyncio.run(whole())
-
-    return run
+def within(database: Any, engine: Engine) -> Callable[..., Any]:
+    return database.run  # type: ignore[no-any-return]
 
 
 def counting(done: list[datetime], name: str = "count", *, alone: bool = True) -> Job:

@@ -1,19 +1,15 @@
 """What the model did lately, counted from recorded decisions."""
 
-import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import NullPool, insert, text
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from data.database import upgrade
-from data.settings import Settings
-from data.stores import open_database
 from models.bundle import Bundle, load
 from models.signing import PublicKey
 from serving.decisions import DECISIONS
@@ -24,34 +20,25 @@ ZONE = "Asia/Shanghai"
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with open_database(Settings(var=tmp_path_factory.mktemp("lately"))) as url:
-        upgrade(url)
-        yield url
-
-
-@pytest.fixture(scope="module")
 def bundle(bundle_at: tuple[Path, Path]) -> Bundle:
     folder, key = bundle_at
     return load(folder, PublicKey.from_file(key), try_first=False)
 
 
 @pytest.fixture
-def found(server: str, bundle: Bundle) -> Callable[..., Lately]:
+def found(database: Any, bundle: Bundle) -> Callable[..., Lately]:
     """What is found after these decisions: hours before now, citizen, level, score."""
 
     def ask(*decided: tuple[float, str, str | None, float], of: Bundle = bundle) -> Lately:
         rows = [_row(number, one, bundle) for number, one in enumerate(decided)]
 
-        async def whole() -> Lately:
-            engine = create_async_engine(server, poolclass=NullPool)
-            async with engine.begin() as connection:
-                await connection.execute(text("TRUNCATE decisions"))
-                if rows:
-                    await connection.execute(insert(DECISIONS), rows)
-                return await lately(connection, of, NOW, ZONE)
+        async def asked(connection: AsyncConnection) -> Lately:
+            if rows:
+                await connection.execute(insert(DECISIONS), rows)
+            return await lately(connection, of, NOW, ZONE)
 
-        return asyncio.run(whole())
+        database.empty("decisions")
+        return database.within(asked)  # type: ignore[no-any-return]
 
     return ask
 

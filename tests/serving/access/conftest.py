@@ -1,6 +1,5 @@
-"""A PostgreSQL of our own, a clock that is moved by hand, and cheap password hashes."""
+"""An emptied database, a clock that is moved by hand, and cheap password hashes."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -9,12 +8,10 @@ from typing import Any
 import pytest
 from argon2 import PasswordHasher
 from argon2.profiles import CHEAPEST
-from sqlalchemy import Engine, NullPool, text
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy import Engine, text
+from sqlalchemy.ext.asyncio import AsyncEngine
 
-from data.database import connect, upgrade
-from data.settings import Settings
-from data.stores import open_database
+from data.database import connect
 from serving.access import ACCOUNTS, API_KEYS, AUDIT, SESSIONS, TRIES, Passwords
 
 Ask = Callable[[Callable[[AsyncEngine], Awaitable[Any]]], Any]
@@ -45,13 +42,6 @@ def passwords() -> Passwords:
     return Passwords(PasswordHasher.from_parameters(CHEAPEST))
 
 
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with open_database(Settings(var=tmp_path_factory.mktemp("access"))) as url:
-        upgrade(url)
-        yield url
-
-
 @pytest.fixture
 def engine(server: str) -> Iterator[Engine]:
     """The database, without what earlier tests left."""
@@ -66,17 +56,6 @@ def engine(server: str) -> Iterator[Engine]:
 
 
 @pytest.fixture
-def ask(engine: Engine) -> Ask:
+def ask(engine: Engine, database: Any) -> Ask:
     """Run something that wants the database and a loop."""
-
-    def run(work: Callable[[AsyncEngine], Awaitable[Any]]) -> Any:
-        async def whole() -> Any:
-            asynchronous = create_async_engine(engine.url, poolclass=NullPool)
-            try:
-                return await work(asynchronous)
-            finally:
-                await asynchronous.dispose()
-
-        return asyncio.run(whole())
-
-    return run
+    return database.run  # type: ignore[no-any-return]

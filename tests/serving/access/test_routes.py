@@ -22,6 +22,7 @@ GET  /console/audit                        auditor
 GET  /console/audit.csv                    auditor
 GET  /console/cases/{case_id}              officer supervisor approver
 GET  /console/cases/{case_id}/evidence/{event_id:path} officer supervisor approver
+GET  /console/cases/{case_id}/live         officer supervisor approver
 GET  /console/guide                        signed in
 GET  /console/map                          system officer supervisor data_scientist
 GET  /console/map/cells                    system officer supervisor data_scientist
@@ -110,6 +111,7 @@ POST /v1/fraud/score                       system
 POST /v1/fraud/score_batch                 system
 POST /v1/incidents                         system
 POST /v1/lists/{list}                      supervisor data_scientist
+POST /v1/lists/{list}/{entry_id}/live      supervisor data_scientist
 POST /v1/lists/{list}/{entry_id}/remove    supervisor data_scientist
 POST /v1/patrol-plans                      system supervisor data_scientist
 POST /v1/patrol-plans/{plan_id}/doses      system officer supervisor

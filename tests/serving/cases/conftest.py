@@ -1,26 +1,18 @@
-"""A database of our own, evidence, and officers."""
+"""A database without a case, evidence, and officers."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
-from sqlalchemy import select, text
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from data.database import upgrade
-from data.settings import Settings
-from data.stores import open_database
 from serving.access import ACCOUNTS
 from serving.cases.admission import admit
 from serving.cases.case import Case
 from serving.cases.config import CaseConfig
 from serving.cases.evidence import OURS, Admitted
-from serving.cases.tables import CASES
 
-T = TypeVar("T")
 NOW = datetime(2026, 3, 10, 2, 0, tzinfo=UTC)
 TABLES = (
     "sealed_numbers, case_forms, case_notes, outcomes, attempts, case_evidence, cases, "
@@ -38,61 +30,15 @@ def now() -> datetime:
     return NOW
 
 
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """URL of a PostgreSQL of our own, brought up to date."""
-    with open_database(Settings(var=tmp_path_factory.mktemp("var"))) as url:
-        upgrade(url)
-        yield url
-
-
-class Database:
-    """Runs coroutines against the database, each with an engine of its own loop."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-
-    def run(self, work: Callable[[AsyncEngine], Awaitable[T]]) -> T:
-        async def whole() -> T:
-            engine = create_async_engine(
-                self.url, connect_args={"options": "-c timezone=UTC -c statement_timeout=20000"}
-            )
-            try:
-                return await work(engine)
-            finally:
-                await engine.dispose()
-
-        return asyncio.run(whole())
-
-    def within(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
-        """In one transaction."""
-
-        async def begun(engine: AsyncEngine) -> T:
-            async with engine.begin() as connection:
-                return await work(connection)
-
-        return self.run(begun)
-
-    def rows(self, query: Any) -> list[dict[str, Any]]:
-        async def asked(connection: AsyncConnection) -> list[dict[str, Any]]:
-            return [dict(row) for row in (await connection.execute(query)).mappings()]
-
-        return self.within(asked)
-
-    def cases(self) -> list[Case]:
-        return [Case.of(row) for row in self.rows(select(CASES).order_by(CASES.c.case_id))]
-
-
 @pytest.fixture
-def database(server: str) -> Database:
+def database(database: Any) -> Any:
     """The database without a case."""
-    found = Database(server)
-    found.within(lambda connection: connection.execute(text(f"TRUNCATE {TABLES} CASCADE")))
-    return found
+    database.empty(TABLES)
+    return database
 
 
 @pytest.fixture
-def officers(database: Database) -> tuple[str, ...]:
+def officers(database: Any) -> tuple[str, ...]:
     """Accounts of those who work cases."""
     names = ("li", "wang", "zhao")
     rows = [
@@ -143,7 +89,7 @@ def alert() -> Callable[..., Admitted]:
 
 @pytest.fixture
 def opened(
-    database: Database, alert: Callable[..., Admitted], config: CaseConfig
+    database: Any, alert: Callable[..., Admitted], config: CaseConfig
 ) -> Callable[..., Case]:
     """A new case of a citizen."""
 

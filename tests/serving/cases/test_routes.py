@@ -37,6 +37,7 @@ from serving.cases.routes import OPERATIONS, routes
 from serving.cases.tables import ATTEMPTS, FORMS
 from serving.limits import App, Receive, Scope, Send
 from serving.openapi import document
+from serving.problems import HANDLERS
 
 MINUTE = timedelta(minutes=1)
 NAMES = Pseudonymiser(bytes(32))
@@ -84,7 +85,7 @@ class House:
 
     def run(self, work: Callable[[httpx.AsyncClient], Awaitable[Any]]) -> Any:
         async def within(engine: AsyncEngine) -> Any:
-            app = Starlette(routes=routes())
+            app = Starlette(routes=routes(), exception_handlers=HANDLERS)
             app.state.cases = CaseRoom(engine, self.config, self.clock)
             app.state.names = NAMES
             transport = httpx.ASGITransport(SignedIn(app))
@@ -274,7 +275,7 @@ def test_an_alert_and_a_contact_at_once_meet(house: House, alert, database, conf
             async with engine.begin() as connection:
                 await admit(connection, [found], config)
 
-        app = Starlette(routes=routes())
+        app = Starlette(routes=routes(), exception_handlers=HANDLERS)
         app.state.cases, app.state.names = CaseRoom(engine, config, house.clock), NAMES
         transport = httpx.ASGITransport(SignedIn(app))
         async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
@@ -341,7 +342,7 @@ def test_a_case_reopened_while_outcomes_are_exported(house: House, opened, datab
     body = sent(closed, reason="citizen called back")
 
     async def both(engine: AsyncEngine) -> Any:
-        app = Starlette(routes=routes())
+        app = Starlette(routes=routes(), exception_handlers=HANDLERS)
         app.state.cases, app.state.names = (
             CaseRoom(engine, house.config, house.clock),
             NAMES,
@@ -390,7 +391,7 @@ def test_a_lost_database_is_told_so(house: House) -> None:
     async def within() -> httpx.Response:
         url = "postgresql+psycopg://nobody@127.0.0.1:1/forewarn"
         engine = create_async_engine(url, connect_args={"connect_timeout": 1})
-        app = Starlette(routes=routes())
+        app = Starlette(routes=routes(), exception_handlers=HANDLERS)
         app.state.cases = CaseRoom(engine, house.config, house.clock)
         transport = httpx.ASGITransport(SignedIn(app))
         async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:

@@ -23,6 +23,7 @@ from serving.cases import attempts, outcomes, work_list
 from serving.cases.admission import admit
 from serving.cases.api_contracts import AssignmentForm
 from serving.cases.case import Case
+from serving.cases.chances import learnt_chances
 from serving.cases.config import CaseConfig
 from serving.cases.contracts import Acted, Attempt, Form, Outcome
 from serving.cases.escalation import overdue, overdue_by_tier, sweep
@@ -143,7 +144,7 @@ def test_rates_learn_from_closed_cases_only(desk: Desk, opened, database) -> Non
     done = desk.act(attempts.record, form(case), UNBELIEVED)
 
     async def mean(connection: AsyncConnection) -> float:
-        return (await attempts.learnt(connection, desk.now)).reach["call_96110"].mean
+        return (await learnt_chances(connection, desk.now)).reach["call_96110"].mean
 
     before = database.within(mean)
     desk.act(outcomes.record, form(done), Outcome(outcome="unreachable"))
@@ -493,18 +494,24 @@ def test_a_false_alarm_teaches_who_was_reached_and_nothing_of_belief(
     desk: Desk, opened, database
 ) -> None:
     done = desk.act(attempts.record, form(opened()), UNBELIEVED)
+    for attempt in (UNBELIEVED, UNANSWERED, UNBELIEVED):
+        done = desk.act(attempts.record, form(done), attempt)
     closed = desk.act(outcomes.record, form(done), Outcome(outcome="false_alarm"))
     way = ("call_96110", "plain")
 
     async def learnt(connection: AsyncConnection) -> Rates:
-        return await attempts.learnt(connection, desk.now)
+        return await learnt_chances(connection, desk.now)
 
     rates, prior = database.within(learnt), Rates()
     assert rates.reach["call_96110"].mean > prior.reach["call_96110"].mean
     assert rates.belief == prior.belief
+    # of three talks the last showed it
+    assert rates.cleared == prior.cleared.seen(1, 2)
     paid = Outcome(outcome="paid", loss_cny=1.0)
     desk.act(outcomes.reverse, form(closed), "he paid", paid)
-    assert database.within(learnt).belief[way].mean < prior.belief[way].mean
+    rates = database.within(learnt)
+    assert rates.belief[way].mean < prior.belief[way].mean
+    assert rates.cleared == prior.cleared
 
 
 def test_the_pace_is_learnt_from_who_paid(desk: Desk, database) -> None:

@@ -2,19 +2,16 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import NullPool, func, select, text
+from sqlalchemy import NullPool, func, select
 from sqlalchemy.ext.asyncio import create_async_engine
 from starlette.applications import Starlette
 
-from data.database import upgrade
-from data.settings import Settings
-from data.stores import open_database
 from serving.access import AUDIT, Actor, Role
 from serving.cases.config import CaseConfig
 from serving.cases.room import CaseRoom
@@ -23,7 +20,7 @@ from serving.patrols import PATROL_DOSES, PATROL_PLANS, Dose, keep, kept_of_shif
 from serving.patrols.contracts import BeatKept, PlanKept, StopKept
 from serving.patrols.routes import keep_answered, routes
 from serving.plan_contracts import PatrolPlan
-from serving.problems import Problem
+from serving.problems import HANDLERS, Problem
 
 BEGIN = datetime(2026, 3, 2, 8, tzinfo=UTC)
 CHIEF, LI = Actor("chief", Role.SUPERVISOR), Actor("li", Role.OFFICER)
@@ -61,27 +58,15 @@ def dose(cell: str, begin: float, end: float, unit: int | None = 1, **more: Any)
     )
 
 
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with open_database(Settings(var=tmp_path_factory.mktemp("patrols"))) as url:
-        upgrade(url)
-        yield url
-
-
 Do = Callable[..., Any]
 
 
 @pytest.fixture
-def room(server: str) -> CaseRoom:
-    engine = create_async_engine(server, poolclass=NullPool)
-    found = CaseRoom(engine, CaseConfig.preset(), lambda: at(60))
-
-    async def emptied() -> None:
-        async with engine.begin() as connection:
-            await connection.execute(text("TRUNCATE patrol_doses, patrol_plans, case_forms"))
-
-    asyncio.run(emptied())
-    return found
+def room(database: Any) -> CaseRoom:
+    database.empty("patrol_doses, patrol_plans, case_forms")
+    # no pool: its connections would outlive the loops they are of
+    engine = create_async_engine(database.url, poolclass=NullPool)
+    return CaseRoom(engine, CaseConfig.preset(), lambda: at(60))
 
 
 @pytest.fixture
@@ -223,7 +208,7 @@ def test_no_number_gets_into_a_note_nor_a_note_into_the_audit_log(do: Do) -> Non
 def test_over_http(room: CaseRoom, do: Do) -> None:
     name = do(keep, plan(), by=CHIEF)
     room.clock = lambda: at(60)
-    app = Starlette(routes=routes())
+    app = Starlette(routes=routes(), exception_handlers=HANDLERS)
     app.state.cases = room
 
     async def as_li(scope: Any, receive: Any, send: Any) -> None:

@@ -1,6 +1,5 @@
-"""A database of our own, a case with a transfer in it, people, and a bank that really listens."""
+"""An emptied database, a case with a transfer in it, people, and a bank that really listens."""
 
-import asyncio
 import json
 import random
 import threading
@@ -11,13 +10,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-from sqlalchemy import select, text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from data.database import event_row, insert_events, upgrade
+from data.database import event_row, insert_events
 from data.events import Transfer
-from data.settings import Settings
-from data.stores import open_database
 from serving.access.roles import Action, Actor, Role
 from serving.cases.admission import admit
 from serving.cases.case import Case
@@ -25,7 +22,6 @@ from serving.cases.config import CaseConfig
 from serving.cases.contracts import Form
 from serving.cases.evidence import OURS, Admitted
 from serving.cases.forms import Turn
-from serving.cases.tables import CASES
 from serving.requests import lifecycle
 from serving.requests.contracts import Draft, Requested, RequestForm
 from serving.requests.measures import Kind
@@ -68,64 +64,11 @@ def people() -> People:
     return People()
 
 
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with open_database(Settings(var=tmp_path_factory.mktemp("var"))) as url:
-        upgrade(url)
-        yield url
-
-
-class Database:
-    """Runs coroutines against the database, each with an engine of its own loop."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-
-    def run(self, work: Callable[[AsyncEngine], Awaitable[Any]]) -> Any:
-        async def whole() -> Any:
-            engine = create_async_engine(
-                self.url, connect_args={"options": "-c timezone=UTC -c statement_timeout=20000"}
-            )
-            try:
-                return await work(engine)
-            finally:
-                await engine.dispose()
-
-        return asyncio.run(whole())
-
-    def within(self, work: Callable[[AsyncConnection], Awaitable[Any]]) -> Any:
-        async def begun(engine: AsyncEngine) -> Any:
-            async with engine.begin() as connection:
-                return await work(connection)
-
-        return self.run(begun)
-
-    def rows(self, query: Any) -> list[dict[str, Any]]:
-        async def asked(connection: AsyncConnection) -> list[dict[str, Any]]:
-            return [dict(row) for row in (await connection.execute(query)).mappings()]
-
-        return self.within(asked)  # type: ignore[no-any-return]
-
-    def case(self) -> Case:
-        async def one(connection: AsyncConnection) -> Case:
-            return Case.of((await connection.execute(select(CASES))).mappings().one())
-
-        return self.within(one)  # type: ignore[no-any-return]
-
-    def request(self, request_id: str) -> Request:
-        return next(
-            Request(**row) for row in self.rows(select(REQUESTS)) if row["request_id"] == request_id
-        )
-
-    def messages(self) -> list[dict[str, Any]]:
-        return self.rows(select(OUTBOX).order_by(OUTBOX.c.seq))
-
-
 @pytest.fixture
-def database(server: str) -> Database:
-    found = Database(server)
-    found.within(lambda connection: connection.execute(text(f"TRUNCATE {TABLES}")))
-    return found
+def database(database: Any) -> Any:
+    """The database without a case or a request."""
+    database.empty(TABLES)
+    return database
 
 
 @dataclass
@@ -203,7 +146,7 @@ keys = iter(range(10_000_000, 99_999_999))
 class Desk:
     """Acts, each in a transaction of its own."""
 
-    database: Database
+    database: Any
     office: Office
     config: CaseConfig
     people: People
@@ -227,8 +170,12 @@ class Desk:
     def key(self) -> str:
         return f"key-{next(keys)}"
 
+    def case(self) -> Case:
+        (one,) = self.database.cases()
+        return one  # type: ignore[no-any-return]
+
     def case_form(self, case: Case | None = None) -> Form:
-        case = case or self.database.case()
+        case = case or self.case()
         return Form(case_id=case.case_id, version=case.version, key=self.key())
 
     def form(self, request: Requested | Request, **changes: Any) -> RequestForm:
@@ -250,7 +197,12 @@ class Desk:
         return self.act(lifecycle.sign, self.form(drafted), by=self.people.approver)  # type: ignore[no-any-return]
 
     def current(self, request: Requested) -> Request:
-        return self.database.request(request.request_id)
+        one = select(REQUESTS).where(REQUESTS.c.request_id == request.request_id)
+        (row,) = self.database.rows(one)
+        return Request(**row)
+
+    def messages(self) -> list[dict[str, Any]]:
+        return self.database.rows(select(OUTBOX).order_by(OUTBOX.c.seq))  # type: ignore[no-any-return]
 
     def deliver(self, minute: float = 0, **changes: Any) -> int:
         patience = Patience(**{"timeout_s": 0.5, **changes})
@@ -266,7 +218,7 @@ class Desk:
 
 
 @pytest.fixture
-def desk(database: Database, office: Office, people: People) -> Desk:
+def desk(database: Any, office: Office, people: People) -> Desk:
     """A desk with one open case: a citizen whose money is leaving."""
     config = CaseConfig.preset()
     alert = Admitted(

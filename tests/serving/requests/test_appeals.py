@@ -19,7 +19,7 @@ from serving.requests.tables import APPEALS
 
 
 def filed(desk: Any, by: Any = None, **about: Any) -> Appeal:
-    about = about or {"case_id": desk.database.case().case_id}
+    about = about or {"case_id": desk.case().case_id}
     filing = AppealFiling(**about, words="我是被误报的，电话13800138000", key=desk.key())
     return desk.act(file, desk.office, filing, by=by)  # type: ignore[no-any-return]
 
@@ -92,7 +92,7 @@ def test_an_open_case_is_closed_even_if_somebody_has_it(desk: Any, people: Any) 
     desk.act(lock, desk.case_form())
     done = decided(desk, filed(desk))
     assert done.detail["outcome_id"]
-    assert desk.database.case().closed
+    assert desk.case().closed
     assert standing(desk) == ["false_alarm"]
 
 
@@ -104,7 +104,7 @@ def test_only_the_measure_was_wrong(desk: Any, people: Any) -> None:
     assert done.detail == {"lifted": 1, "undone": 1, "outcome_id": None}
     assert desk.current(wrong).state == "undone"
     assert desk.current(right).state == "sent"
-    assert not desk.database.case().closed
+    assert not desk.case().closed
     (cost,) = desk.act(ledger, desk.now - timedelta(days=1), by=people.chief)
     assert (cost.learnt_by, cost.false_alarms, cost.measures_lifted) == ("measure", 0, 1)
 

@@ -39,7 +39,7 @@ def test_a_draft_says_what_is_asked_and_on_which_ground(desk: Any) -> None:
     assert "50,000.00" in request.en
     assert "Art. 20" in request.en
     assert is_pseudonym("acc", request.subject)
-    assert desk.database.messages() == []  # nothing leaves without a signature
+    assert desk.messages() == []  # nothing leaves without a signature
 
 
 def test_who_drafted_does_not_sign(desk: Any, people: Any) -> None:
@@ -50,7 +50,7 @@ def test_who_drafted_does_not_sign(desk: Any, people: Any) -> None:
     assert raised.value.more["zh"] == "起草人不能签批自己的请求"
     with pytest.raises(Problem, match="forbidden"):
         desk.act(sign, desk.form(drafted))  # no right either
-    assert desk.database.messages() == []
+    assert desk.messages() == []
 
 
 def test_the_table_knows_four_eyes_too(desk: Any) -> None:
@@ -70,7 +70,7 @@ def test_a_signature_starts_the_term_and_writes_the_message(desk: Any) -> None:
     assert (signed.state, signed.version) == ("signed", 2)
     at = desk.now + timedelta(minutes=5)
     assert signed.expires_at == at + timedelta(hours=desk.office.hours(Kind.FREEZE))
-    (message,) = desk.database.messages()
+    (message,) = desk.messages()
     assert (message["state"], message["topic"], message["due_at"]) == ("pending", "request", at)
 
 
@@ -88,7 +88,7 @@ def test_a_double_click_signs_once(desk: Any) -> None:
 
     first, second = desk.database.run(both)
     assert first == second
-    assert len(desk.database.messages()) == 1
+    assert len(desk.messages()) == 1
 
 
 def test_two_people_with_two_keys_sign_once(desk: Any, people: Any) -> None:
@@ -131,7 +131,7 @@ def test_the_same_request_is_not_drafted_twice(desk: Any) -> None:
 
 
 def test_subjects_are_the_cases_own(desk: Any) -> None:
-    case = desk.database.case()
+    case = desk.case()
     found = desk.act(subjects, case, Kind.FREEZE)
     assert [one.en for one in found] == ["payee's account", "payer's account"]
     assert found[0].amount_cny == 50_000.0
@@ -150,7 +150,7 @@ def test_withdrawn_before_it_left(desk: Any) -> None:
     signed = desk.signed()
     gone = desk.act(withdraw, desk.form(signed), "the citizen called back")
     assert gone.state == "withdrawn"
-    assert [one["state"] for one in desk.database.messages()] == ["cancelled"]
+    assert [one["state"] for one in desk.messages()] == ["cancelled"]
     assert desk.deliver() == 0
 
 
@@ -217,7 +217,7 @@ def test_what_was_misheard_as_refused_is_lifted_all_the_same(
         decision = AppealDecision(**upheld, key=desk.key())
         desk.act(decide, appeal.appeal_id, decision, by=people.chief)
     assert desk.current(signed).state == "undone"
-    assert [one["topic"] for one in desk.database.messages()] == ["request", "undo"]
+    assert [one["topic"] for one in desk.messages()] == ["request", "undo"]
 
 
 def test_what_the_receiver_itself_refused_needs_no_undo(desk: Any, people: Any) -> None:

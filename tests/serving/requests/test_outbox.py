@@ -34,7 +34,7 @@ def test_a_message_arrives_signed_and_says_pseudonyms_only(desk: Any, bank: Any)
     ((headers, body),) = bank.calls
     assert headers["webhook-signature"] == v1(headers, body)
     assert headers["webhook-timestamp"] == str(int(desk.now.timestamp()))
-    (message,) = desk.database.messages()
+    (message,) = desk.messages()
     assert headers["webhook-id"] == headers["idempotency-key"] == message["message_id"]
     (told,) = bank.told()
     assert told["type"] == "request.stop_payment"
@@ -66,7 +66,7 @@ def test_500_then_200_is_one_message_sent_twice(desk: Any, bank: Any) -> None:
     signed = desk.signed()
     desk.deliver()
     assert desk.current(signed).state == "signed"
-    (message,) = desk.database.messages()
+    (message,) = desk.messages()
     assert (message["state"], message["status"], message["tries"]) == ("pending", 500, 1)
     assert message["excerpt"] == "out of order, call [number]"
     assert desk.deliver() == 0  # not before its time
@@ -92,7 +92,7 @@ def test_what_goes_wrong_is_tried_again(desk: Any, bank: Any, step: Any, problem
     bank.script = [step]
     desk.signed()
     desk.deliver()
-    (message,) = desk.database.messages()
+    (message,) = desk.messages()
     assert (message["state"], message["problem"]) == ("pending", problem)
     assert len(bank.calls) == 1  # a redirect is not followed
     waits = message["due_at"] - desk.now
@@ -102,7 +102,7 @@ def test_what_goes_wrong_is_tried_again(desk: Any, bank: Any, step: Any, problem
         else waits < timedelta(minutes=1)
     )
     desk.deliver(minute=11)
-    assert desk.database.messages()[0]["state"] == "delivered"
+    assert desk.messages()[0]["state"] == "delivered"
 
 
 def test_a_dead_letter_is_seen_and_sent_again(
@@ -129,14 +129,14 @@ def test_gone_is_given_up_at_once(desk: Any, bank: Any) -> None:
     bank.script = [410]
     desk.signed()
     desk.deliver()
-    assert desk.database.messages()[0]["state"] == "dead"
+    assert desk.messages()[0]["state"] == "dead"
 
 
 def test_a_receiver_that_is_not_configured_any_more(desk: Any) -> None:
     desk.signed()
     desk.office = Office()
     desk.deliver()
-    assert desk.database.messages()[0]["problem"] == "receiver is not configured here"
+    assert desk.messages()[0]["problem"] == "receiver is not configured here"
 
 
 def test_an_undo_follows_its_request(desk: Any, bank: Any, people: Any) -> None:
@@ -149,7 +149,7 @@ def test_an_undo_follows_its_request(desk: Any, bank: Any, people: Any) -> None:
     request, lifting = bank.told()
     assert (request["type"], lifting["type"]) == ("request.stop_payment", "undo.stop_payment")
     assert request["data"]["request_id"] == lifting["data"]["request_id"]
-    states = [one["state"] for one in desk.database.messages()]
+    states = [one["state"] for one in desk.messages()]
     assert states == ["cancelled", "delivered"]  # what failed is not tried again
     with pytest.raises(Problem, match="conflict"):
         desk.act(undo, desk.form(desk.current(signed)), "again", by=people.approver)
@@ -213,7 +213,7 @@ def test_whoever_comes_late_changes_nothing(desk: Any) -> None:
         await quick.close()
 
     desk.database.run(late)
-    assert desk.database.messages()[0]["state"] == "delivered"
+    assert desk.messages()[0]["state"] == "delivered"
 
 
 def test_a_rolled_back_signature_sends_nothing(desk: Any) -> None:
@@ -225,7 +225,7 @@ def test_a_rolled_back_signature_sends_nothing(desk: Any) -> None:
 
     with pytest.raises(Exception, match="division by zero"):
         desk.act(broken, by=desk.people.approver)
-    assert desk.database.messages() == []
+    assert desk.messages() == []
     assert desk.current(drafted).state == "drafted"
 
 

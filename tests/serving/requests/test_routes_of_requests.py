@@ -62,7 +62,7 @@ async def until(done: Callable[[], bool | Awaitable[bool]]) -> None:
 
 
 def test_the_whole_way(desk: Any, bank: Any, people: Any) -> None:
-    case = desk.database.case()
+    case = desk.case()
     count = iter(range(100))
 
     def body(version: int | None = None, **more: Any) -> dict[str, Any]:
