@@ -19,6 +19,7 @@ from serving.access.roles import ROLES, Action, demand
 from serving.access.seals import SealError, Seals
 from serving.access.trail import MOST_EXPORTED, Sought, as_csv, look, taken_out
 from serving.cases.room import CaseRoom
+from serving.console.audit_words import deed, details
 from serving.console.pages import Pages
 from serving.problems import Problem
 
@@ -206,6 +207,8 @@ async def _page(
         "roles": {role.value: words for role, words in ROLES.items()},
         "zone": ZoneInfo(room.config.zone),
         "most": MOST_EXPORTED,
+        "deed": deed,
+        "details": details,
     }
     return pages.page(request, PAGE, told, status=status)
 

@@ -10,7 +10,9 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from serving.access import Credentials, LocalIdentity, SignIn, actor_of
+from serving.access.passwords import weak
 from serving.access.sessions import cookie, no_cookie, token_in
+from serving.console.filled import fields_of
 from serving.console.pages import FIRST, Pages, within
 from serving.problems import Problem, answer
 
@@ -19,7 +21,6 @@ __all__ = ["SIGN_IN", "Refusals", "enter", "leave", "password", "sign_in"]
 SIGN_IN = "/console/sign-in"
 PASSWORD = "/console/password"  # noqa: S105 - an address
 _SEE_OTHER = 303
-_FIELDS = 6
 
 
 async def sign_in(pages: Pages, request: Request) -> Response:
@@ -28,7 +29,7 @@ async def sign_in(pages: Pages, request: Request) -> Response:
     told: dict[str, Any] = {"back": back, "name": "", "problem": None}
     if request.method == "GET":
         return pages.page(request, "sign_in.html", told)
-    fields = await _fields(request)
+    fields = await fields_of(request)
     back = within(fields.get("back", ""))
     try:
         return await enter(request, fields, back)
@@ -73,7 +74,7 @@ async def password(pages: Pages, request: Request) -> Response:
     """Answer ``GET`` and ``POST /console/password``."""
     if request.method == "GET":
         return pages.page(request, "password.html", {"problem": None})
-    fields, actor = await _fields(request), actor_of(request.scope)
+    fields, actor = await fields_of(request), actor_of(request.scope)
     identity: LocalIdentity = request.app.state.identity
     try:
         new = _twice(fields)
@@ -120,7 +121,11 @@ class Refusals:
 def _twice(fields: Mapping[str, str]) -> str:
     new = fields.get("new", "")
     if new != fields.get("again", ""):
-        raise Problem("weak-password", "expected the same twice, found two passwords")
+        raise weak(
+            "expected the same twice, found two passwords",
+            "两次输入的新密码不一致，请重新输入。",
+            "The new password was not the same twice: type it again.",
+        )
     return new
 
 
@@ -132,8 +137,3 @@ def _asked(request: Request) -> bool:
 def _https(request: Request) -> bool:
     credentials: Credentials = request.app.state.credentials
     return credentials.https
-
-
-async def _fields(request: Request) -> dict[str, str]:
-    async with request.form(max_files=0, max_fields=_FIELDS) as form:
-        return {name: value for name, value in form.items() if isinstance(value, str)}

@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from models.card import Card, Metric
 from models.reasons import topic
+from models.shares import Share
 from serving.access.gate import actor_of
 from serving.cases.room import CaseRoom
 from serving.console.pages import Pages
@@ -38,8 +39,8 @@ FIGURES: Mapping[str, tuple[str, str]] = {
         "money not yet gone at the first warning, of all lost",
     ),
     "lead_time_h": (
-        "首次预警到首次转账的时间（小时，中位数）",
-        "hours from the first warning to the first payment, median",
+        "首次预警到首次转账的时间（中位数）",
+        "time from the first warning to the first payment, median",
     ),
     "precision_100": (
         "每天最可疑100人中确为诈骗的比例",
@@ -51,6 +52,14 @@ FIGURES: Mapping[str, tuple[str, str]] = {
     "ece": ("概率与实际比例的平均差", "mean gap between probability and share observed"),
 }
 """What each figure of the card says; shares first."""
+
+_UNITS = {
+    **dict.fromkeys(
+        ("recall_at_capacity", "precision_at_capacity", "preventable_share", "precision_100"),
+        "share",
+    ),
+    "lead_time_h": "hours",
+}
 
 SENTENCES: Mapping[str, str] = {
     "Ranks and explains events so that the anti-fraud centre reaches a potential victim before "
@@ -95,6 +104,11 @@ class Figure:
     rules: tuple[Metric, ...]
 
     @property
+    def unit(self) -> str:
+        """``share``, ``hours``, or ``""``: a number without one."""
+        return _UNITS.get(self.name, "")
+
+    @property
     def best(self) -> Metric | None:
         """The best rule's; of errors the smallest is best, and rules have none."""
         return self.rules[0] if self.rules else None
@@ -108,6 +122,11 @@ class Reason:
     words: tuple[str, str]
     right: int
     warned: int
+
+    @property
+    def share(self) -> Share:
+        """Right, of the warnings it led."""
+        return Share(self.right, self.warned)
 
 
 def figures(card: Card) -> tuple[Figure, ...]:
@@ -136,7 +155,8 @@ def reasons(judge: Judge) -> tuple[Reason, ...]:
     """The track record of reasons, the most frequent first; rare ones are left out."""
     words: dict[str, tuple[str, str]] = {}
     for spec in judge.features:
-        words.setdefault(topic(spec), (_said(spec.zh), _said(spec.en)))
+        zh = _said(spec.zh).replace("（CNY）", "（元）").replace("（s）", "（秒）")
+        words.setdefault(topic(spec), (zh, _said(spec.en)))
     counts = judge.bundle.track_record.counts
     found = [
         Reason(code, words.get(code, (code, code)), right, warned)

@@ -15,10 +15,12 @@ from models.conditions import LISTS
 from serving.access.gate import actor_of
 from serving.access.roles import Actor
 from serving.asking import wrong
+from serving.console.filled import texts
 from serving.console.pages import Pages
 from serving.problems import Problem
 from serving.rules.contracts import EntryBody, KeyBody, RuleBody, VersionBody
 from serving.rules.desk import RuleDesk
+from serving.rules.lists import SIGNED
 
 __all__ = ["rules_page"]
 
@@ -63,7 +65,7 @@ async def rules_page(pages: Pages, request: Request) -> Response:
     if request.method == "GET":
         return await _page(pages, request)
     async with request.form(max_files=0, max_fields=_FIELDS, max_part_size=_PART) as form:
-        fields = {name: value for name, value in form.items() if isinstance(value, str)}
+        fields = texts(form)
     try:
         await _done(request, fields)
     except Problem as problem:
@@ -97,6 +99,7 @@ async def _page(
         "retired": [rule for rule in found if rule.state == "retired"],
         "lists": lists,
         "list_words": LISTS,
+        "signed": SIGNED,
         "states": STATES,
         "kinds": KINDS,
         "levels": levels,
@@ -104,7 +107,6 @@ async def _page(
         "entry": given if given.get("deed") == "add" else {},
         "problem": problem,
         "mistakes": _mistakes(problem),
-        "now": desk.room.clock(),
         "zone": ZoneInfo(desk.room.config.zone),
         "key": lambda: secrets.token_hex(16),
     }
@@ -155,6 +157,11 @@ async def _add(desk: RuleDesk, actor: Actor, fields: Fields) -> BaseModel:
     )
 
 
+async def _entry_live(desk: RuleDesk, actor: Actor, fields: Fields) -> BaseModel:
+    body = _form(KeyBody, key=fields.get("key"))
+    return await desk.entry_live(actor, _list(fields), fields.get("entry_id", ""), body)
+
+
 async def _remove(desk: RuleDesk, actor: Actor, fields: Fields) -> BaseModel:
     body = _form(KeyBody, key=fields.get("key"))
     return await desk.remove(actor, _list(fields), fields.get("entry_id", ""), body)
@@ -166,6 +173,7 @@ _DEEDS: Mapping[str, Deed] = {
     "live": _live,
     "retire": _retire,
     "add": _add,
+    "entry_live": _entry_live,
     "remove": _remove,
 }
 

@@ -212,6 +212,6 @@ def test_the_messages_of_the_guide_are_ours(tmp_path: Path) -> None:
 def test_the_districts_of_the_guide_are_taken(typed: Type, tmp_path: Path) -> None:
     (table,) = of("csv")
     (tmp_path / "districts.csv").write_text(table, "utf-8")
-    assert "1 kept, 0 refused" in typed(
+    assert "1 citizens, 1 of them new or moved" in typed(
         "forewarn districts FILE", FILE=str(tmp_path / "districts.csv")
     )

@@ -145,6 +145,9 @@ def test_charts_are_drawn_beside_their_tables(visit: Visit) -> None:
     page = visit("/console/model", "en", WIDE, "officer")
     page.wait_for_selector(".chart canvas")
     assert page.locator(".chart canvas").count() >= 2
+    inked = "all => all.map((one) => one.getContext('2d').getImageData(0, 0, one.width, one.height)"
+    inked += ".data.some((part) => part > 0))"
+    assert all(page.locator(".chart canvas").evaluate_all(inked))
     page.click("[aria-labelledby=calibration-title] summary")
     assert "0.0044" in page.inner_text("[aria-labelledby=calibration-title] table.list")
 

@@ -6,11 +6,13 @@ import uPlot from "./vendor/uplot/uPlot.esm.js";
 
 const COLOURS = ["#17557f", "#b5541c", "#1d6b45", "#6a3d9a"];
 const HEIGHT = 220;
+const COUNTS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 1e4]; // nobody is half a case
 const number = (cell) => (cell?.dataset.value ? Number(cell.dataset.value) : null);
 
 function read(table) {
   const heads = [...table.tHead.rows[0].cells];
-  const rows = [...table.tBodies[0].rows].map((row) => [...row.cells]);
+  // a row without x has no place
+  const rows = [...table.tBodies[0].rows].map((row) => [...row.cells]).filter(([x]) => number(x) !== null);
   const drawn = heads.map((_, at) => at).filter((at) => rows.some((row) => number(row[at]) !== null));
   const name = (at) => heads[at].dataset.short ?? heads[at].textContent.trim();
   const end = (which) => drawn.map((at) => rows.map((row) => {
@@ -109,7 +111,10 @@ function draw(table) {
         range: table.dataset.yLog === undefined ? (_, low, high) => [Math.min(0, low), high * 1.08 || 1] : undefined,
       },
     },
-    axes: [{ ...axis(found.names[0]), ...(stepped && { incrs: [1, 2, 3, 6] }) }, { ...axis(table.dataset.y ?? ""), size: 56 }],
+    axes: [
+      { ...axis(found.names[0]), ...(stepped && { incrs: [1, 2, 3, 6] }) },
+      { ...axis(table.dataset.y ?? ""), size: 56, ...(stepped && { incrs: COUNTS }) },
+    ],
     series: [{ label: found.names[0], value: (_, value) => (value === null ? "–" : short(value)) },
       ...found.names.slice(1).map((label, at) => series(label, at, stepped, !stepped))],
     hooks: { draw: hooks },
