@@ -36,6 +36,8 @@ RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"
 PICTURES = "FOREWARN_PICTURES"
 NOTICE = "模拟数据 · SIMULATED DATA"
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # the standard's published example
+# the shell is the same browser without its own windows, which take as long as the pages
+CHROMIUM = ("chromium-headless-shell", "chromium", "chromium-browser")
 NO_CHROMIUM = "no Chromium on PATH; get it with: apt-get install chromium fonts-noto-cjk"
 NO_ASSETS = "the console's libraries are not vendored; get them with: make assets (needs npm)"
 SENTENCES = (
@@ -121,7 +123,7 @@ def surface_of() -> Callable[[date], Surface]:
 @pytest.fixture(scope="session")
 def executable() -> str:
     """Debian's Chromium."""
-    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    found = next(filter(None, map(shutil.which, CHROMIUM)), None)
     if found is None:
         pytest.skip(NO_CHROMIUM)
     if not Assets.of().built:
