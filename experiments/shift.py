@@ -51,7 +51,7 @@ HEADS = (
     "in time",
 )
 
-TUNED_ON = 3  # seed of the city on which orders and settings were chosen; never judged on
+TUNED_ON = (3, 11, 12)  # seeds of cities on which settings were chosen; never judged on
 SEEDS = (7, 8, 9, 10)  # the simulator's own seed and the next ones
 
 
@@ -66,8 +66,8 @@ class Plan:
     Parameters
     ----------
     chains : sequence of Chain
-        The cities, all of different seeds, each with a model of its own; none of the seed 3, on
-        whose city orders and settings were chosen.
+        The cities, all of different seeds, each with a model of its own; none of `TUNED_ON`, on
+        whose cities orders and settings were chosen.
     duty : Duty
     fewer : sequence of Duty
         Smaller desks on which ours is compared too.
@@ -83,7 +83,7 @@ class Plan:
 
     def __post_init__(self) -> None:
         seeds = [chain.city.seed for chain in self.chains]
-        if not seeds or TUNED_ON in seeds or len(set(seeds)) < len(seeds):
+        if not seeds or set(seeds) & set(TUNED_ON) or len(set(seeds)) < len(seeds):
             raise ValueError(
                 f"expected cities of different seeds, none of them {TUNED_ON}, on which settings "
                 f"were chosen; found seeds {seeds}; take others"
@@ -328,8 +328,8 @@ def _setting(plan: Plan, towns: Sequence[Town]) -> str:
     first, seeds = plan.chains[0], [one.seed for one in towns]
     citizens = np.mean([one.citizens_a_day for one in towns])
     return f"""Simulated: {len(towns)} cities (seeds {", ".join(map(str, seeds))}; settings were
-        chosen on that of seed {TUNED_ON}) of {first.city.subscribers:,} subscribers, {first.days}
-        days each after its own model's training, {citizens:.0f} citizens a day warned of,
+        chosen on others, of seeds {", ".join(map(str, TUNED_ON))}) of
+        {first.city.subscribers:,} subscribers, {first.days} days each after its own model's training, {citizens:.0f} citizens a day warned of,
         {plan.duty.hours:g} officer-hours a day, {plan.courses} courses of luck and assumed rates
         in each."""
 

@@ -100,8 +100,10 @@ def test_no_city_is_judged_that_settings_were_chosen_on_and_none_shares_its_luck
     plan = Plan()
     seeds = [seed for place in range(len(plan.chains)) for seed in plan.seeds(place)]
     assert len(set(seeds)) == len(plan.chains) * plan.courses
-    tuned = Chain(city=City(seed=TUNED_ON, staged=0))
-    with pytest.raises(ValueError, match="expected cities of different seeds, none of them 3"):
+    tuned = Chain(city=City(seed=TUNED_ON[-1], staged=0))
+    with pytest.raises(
+        ValueError, match="expected cities of different seeds, none of them \\(3, 11"
+    ):
         Plan(chains=[tuned])
     with pytest.raises(ValueError, match="found seeds"):
         Plan(chains=[plan.chains[0]] * 2)
