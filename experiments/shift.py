@@ -327,9 +327,10 @@ def _notes(
 def _setting(plan: Plan, towns: Sequence[Town]) -> str:
     first, seeds = plan.chains[0], [one.seed for one in towns]
     citizens = np.mean([one.citizens_a_day for one in towns])
+    chosen = ", ".join(map(str, TUNED_ON))
     return f"""Simulated: {len(towns)} cities (seeds {", ".join(map(str, seeds))}; settings were
-        chosen on others, of seeds {", ".join(map(str, TUNED_ON))}) of
-        {first.city.subscribers:,} subscribers, {first.days} days each after its own model's training, {citizens:.0f} citizens a day warned of,
+        chosen on others, of seeds {chosen}) of {first.city.subscribers:,} subscribers, {first.days}
+        days each after its own model's training, {citizens:.0f} citizens a day warned of,
         {plan.duty.hours:g} officer-hours a day, {plan.courses} courses of luck and assumed rates
         in each."""
 
