@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from data.events import EVENT_TYPES
 from data.problems import SAYABLE, Problem, found_in
 from features.spec import FeatureSet
+from models.phrases import pattern
 
 __all__ = [
     "LISTS",
@@ -59,6 +60,8 @@ OPERATIONS: Mapping[str, Callable[[Any, Any], Any]] = {
     "==": operator.eq,
     "!=": operator.ne,
 }
+SIGNS = {">=": "≥", "<=": "≤", "==": "=", "!=": "≠"}
+UNITS: Mapping[str, Words] = {"CNY": ("{}元", "CNY {}"), "s": ("{}秒", "{} s"), "%": ("{}%", "{}%")}
 SCORES: Mapping[str, tuple[str, str, str]] = {
     "score": ("probability", "模型评分为{value}", "the model's score is {value}"),
     "raw_score": ("log-odds", "模型原始分为{value}", "the model's raw score is {value}"),
@@ -163,11 +166,16 @@ class Compare(_Leaf):
         return found
 
     def words(self) -> Words:
-        """For example "amount is >= 50000 CNY"."""
-        unit = "" if self.unit in {"code", "yes/no"} else f" {self.unit}"
-        value = f" {self.op} {self.than:g}{unit} "
-        zh, en = (text.replace("{value}", value).strip() for text in self.sentence)
-        return " ".join(zh.split()), " ".join(en.split())
+        """For example "amount is ≥ CNY 50,000": exact, not rounded as a reason is."""
+        number = f"{self.than:,.12g}"
+        values = [text.replace("{}", number) for text in UNITS.get(self.unit, ("{}", "{}"))]
+        if self.unit == "yes/no" and self.than in {0, 1}:
+            values = ["是", "yes"] if self.than else ["否", "no"]
+        zh, en = (
+            text.replace("{value}", f"{SIGNS.get(self.op, self.op)}{gap}{value}")
+            for text, value, gap in zip(self.sentence, values, ("", " "), strict=True)
+        )
+        return zh, en
 
 
 @dataclass(frozen=True)
@@ -307,7 +315,7 @@ def parse_condition(
     >>> from features import FRAUD_FEATURES
     >>> text = {"feature": "event.amount.value", "op": ">=", "than": 50000, "unit": "CNY"}
     >>> parse_condition(text, FRAUD_FEATURES).words()[1]
-    'this event: amount is >= 50000 CNY'
+    'this event: amount is ≥ CNY 50,000'
     >>> parse_condition(text | {"feature": "event.amont.value"}, FRAUD_FEATURES)
     Traceback (most recent call last):
     ...
@@ -365,7 +373,8 @@ class _At:
         if not isinstance(name, str) or name not in self.features.names:
             raise _unknown(f"{self.where}.{key}", name, self.features)
         spec = self.features.spec(name)
-        return name, self.features.names.index(name), spec.unit, (spec.zh, spec.en)
+        zh, en = pattern(spec)
+        return name, self.features.names.index(name), spec.unit, (zh, en)
 
 
 def _compare(document: Mapping[str, Any], at: _At) -> Condition:

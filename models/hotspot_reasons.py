@@ -89,13 +89,14 @@ def _past(name: str, own: NDArray[np.float32], around: NDArray[np.float32], pane
 
 
 def _outlook(expected: float, usual: float, panel: Panel) -> Pair:
-    times = expected / usual
+    # where hardly anything happens two digits after the point say nothing
+    few, times = f"{usual:.2f}" if usual >= 0.005 else f"{usual:.1g}", expected / usual
     days = panel.horizon_days
     return (
-        f"今后{days}天此班次预计{expected:.2f}起，为此处常态（{usual:.2f}起）的{times:.2f}倍",
+        f"今后{days}天此班次预计{expected:.2f}起，为此处常态（{few}起）的{times:.2f}倍",
         (
             f"expected in the next {days} days in this shift: {expected:.2f}, "
-            f"{times:.2f} times what is usual here ({usual:.2f})"
+            f"{times:.2f} times what is usual here ({few})"
         ),
     )
 

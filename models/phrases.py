@@ -11,7 +11,7 @@ from features.periods import WINDOWS
 from features.spec import FeatureSpec
 from features.streams import KINDS, LINKED, STREAMS
 
-__all__ = ["Both", "fact", "kind_words", "said"]
+__all__ = ["Both", "fact", "kind_words", "pattern", "said"]
 
 MINUTE, HOUR, DAY = (
     timedelta(**{unit: 1}).total_seconds() for unit in ("minutes", "hours", "days")
@@ -120,12 +120,13 @@ def fact(spec: FeatureSpec, value: float) -> Both:
     """
     if math.isnan(value):
         return _missing(spec)
-    zh, en = _patterns(spec)
+    zh, en = pattern(spec)
     words = _coded(spec, value) if spec.unit == "code" else said(value, spec.unit)
     return Both(zh.replace("{value}", words.zh), en.replace("{value}", words.en))
 
 
-def _patterns(spec: FeatureSpec) -> Both:
+def pattern(spec: FeatureSpec) -> Both:
+    """The clause of `fact`, with ``{value}`` for the value and its unit."""
     if spec.unit == "yes/no":
         return _asked(spec)
     if spec.stream in LINKED and spec.key not in {"event", "link"}:
@@ -159,7 +160,7 @@ def _missing(spec: FeatureSpec) -> Both:
         )
     if spec.what in COMPARISONS:
         return _nothing_to_compare(spec)
-    zh, en = _patterns(spec)
+    zh, en = pattern(spec)
     return Both(f"{_before_value(zh)}：无记录", f"{_before_value(en)}: nothing on record")
 
 

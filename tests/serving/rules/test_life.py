@@ -34,7 +34,7 @@ def test_a_rule_goes_from_draft_to_retired(
     live = deed(bureau, "go_live", wang, version)
     assert (live.state, live.author, live.live_by) == ("live", "li.wei", "wang.fang")
     assert live.test == found
-    assert live.when_en == "this event: amount is >= 50000 CNY"
+    assert live.when_en == "this event: amount is ≥ CNY 50,000"
     assert generation(bureau) == before + 1
     over = deed(bureau, "retire", li, version)
     assert (over.state, over.retired_by) == ("retired", "li.wei")
