@@ -18,11 +18,12 @@ from serving.cases.contracts import Acted
 from serving.cases.forms import Turn, locked_case
 from serving.cases.numbers import Revealed, reveal
 from serving.cases.precedents import Leading, Precedents, leading, precedents
-from serving.cases.reading import read, read_evidence
+from serving.cases.reading import Card, read, read_evidence
 from serving.cases.room import CaseRoom
 from serving.cases.scripts import script_for
 from serving.cases.shift import officers
 from serving.console import filled
+from serving.console.case_news import Mark, mark_of, news
 from serving.console.filled import Fields
 from serving.console.measures import MEASURE_DEEDS, measures_of, office_of
 from serving.console.pages import Pages
@@ -161,15 +162,16 @@ async def show(pages: Pages, request: Request, said: Said) -> Response:
             measures = await measures_of(turn, office_of(request), case)
             led = await leading(turn, case_id)
             told = {"measures": measures, **await _told(turn, case, led)}
+            mark = await mark_of(turn, case_id)
             card = await read(turn, case_id)  # last: the record of it holds up all others
-            told |= {"card": card, "timeline": timeline(card, told["words"])}
+            told |= {"card": card, **_since(request, mark, card, told["words"])}
     except Problem as problem:
         gone = {"problem": problem, "card": None, "said": said}
         return pages.page(request, PAGE, gone, status=problem.kind.status)
     told |= {
         "said": said,
         "problem": None,
-        "waterfall": await _waterfall(request, led),
+        **await _explained(request, led, told["precedents"]),
         "waits": said.problem is not None and said.problem.name == "conflict",
     }
     status = said.problem.kind.status if said.problem else 200
@@ -190,6 +192,18 @@ async def _told(turn: Turn, case: Case, led: Leading | None) -> dict[str, Any]:
         "mine": words.held_by(case) == turn.actor.name,
         "outcome_words": outcomes.WORDS,
         "key": new_key,
+    }
+
+
+def _since(request: Request, now: Mark, card: Card, words: Words) -> dict[str, Any]:
+    """What happened, and what of it is new to a page that tells what it showed before."""
+    happened = timeline(card, words)
+    then = Mark.read(request.query_params.get("seen", "")) or now
+    return {
+        "timeline": happened,
+        "mark": now.code,
+        "seen": then.code,
+        "news": news(then, now, happened, card.case, words),
     }
 
 
@@ -256,14 +270,18 @@ DEEDS: Mapping[str, Deed] = {
 # --- what is asked of the scorer
 
 
-async def _waterfall(request: Request, led: Leading | None) -> Waterfall | None:
+async def _explained(request: Request, led: Leading | None, found: Precedents) -> dict[str, Any]:
+    """The leading decision in steps, and the closed cases most like it, by its own model."""
     if led is None:
-        return None
+        return {"waterfall": None, "alike": ()}
     judge = None
     scorer: Scorer | None = getattr(request.app.state, "scorer", None)
     if scorer is not None:
         judge = await scorer.judge_of(led.model_version)
-    return await asyncio.to_thread(Waterfall.of, led, judge)
+    return {
+        "waterfall": await asyncio.to_thread(Waterfall.of, led, judge),
+        "alike": await asyncio.to_thread(found.alike, led, judge),
+    }
 
 
 async def _record(request: Request, event_id: str) -> DecisionRecord | None:

@@ -15,10 +15,10 @@ from serving.console.case import (
     measure_page,
     reveal_page,
 )
+from serving.console.case_live import case_live
 from serving.console.measures import MEASURE_DEEDS
 from serving.console.pages import Pages
 from serving.console.work import live, next_case, reassign_page, snooze_page, work_page
-from serving.problems import Problem, answer
 
 __all__ = ["routes"]
 
@@ -42,14 +42,8 @@ def routes(pages: Pages) -> list[BaseRoute]:
         **{f"{_CASE}/measures/{name}": partial(measure_page, name=name) for name in MEASURE_DEEDS},
     }
     return [
-        Route("/shift/live", _live),
+        Route("/shift/live", live),
+        Route(f"{_CASE}/live", case_live),
         *(Route(path, partial(page, pages)) for path, page in shown.items()),
         *(Route(path, partial(page, pages), methods=["POST"]) for path, page in sent.items()),
     ]
-
-
-async def _live(request: Request) -> Response:
-    try:
-        return await live(request)
-    except Problem as problem:
-        return answer(problem)

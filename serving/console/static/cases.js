@@ -100,7 +100,9 @@ document.addEventListener("htmx:before:swap", () => {
 document.addEventListener("htmx:after:swap", (event) => {
   for (const id of open) document.getElementById(id)?.setAttribute("open", "");
   if (was && document.activeElement === document.body) document.getElementById(was)?.focus({ preventScroll: true });
-  if (event.detail.ctx.sourceElement?.id === "shift") listRenewed();
+  const from = event.detail.ctx.sourceElement?.id;
+  if (from === "shift") listRenewed();
+  else if (from === "case-live") askAll();
   else formAnswered();
   count();
 });
@@ -145,6 +147,7 @@ function restore() {
   const found = new Map(words);
   const changed = written().filter((each) => put(each, found.get(name(each))));
   for (const each of changed) each.closest("details")?.setAttribute("open", "");
+  for (const each of changed) each.form.dataset.touched = "";
   if (changed.length && signedOut) {
     const said = document.querySelector("#case").dataset.back;
     const told = Object.assign(document.createElement("p"), { className: "told", id: "back-again", textContent: said });
