@@ -211,11 +211,15 @@ def shoot(pictures: Path) -> Make:
 
 @pytest.fixture
 def seen(visit: Make) -> Make:
-    """Open a page as one of the shift, in a window of some height."""
+    """Open a page as one of the shift, in a window of some height; the one before is closed."""
+    windows: list[Any] = []
 
     def opened(path: str, tongue: str, name: str = "zhou.min", high: int = 800) -> Any:
+        while windows:  # each page of cases holds a stream, and a person may have some at once
+            windows.pop().close()
         page = visit(path, tongue, {**WIDE, "height": high}, role=PEOPLE[name], name=name)
         page.wait_for_selector("main h1")
+        windows.append(page)
         return page
 
     return opened
