@@ -233,27 +233,35 @@ class Gate:
             await send({"type": "websocket.close", "code": 1008})  # RFC 6455: policy
             return
         if scope["type"] == "http":
+            known = scope
             try:
-                scope, receive = await self._let_through(scope, receive)
+                rule = self._rules.of(scope["method"], scope["path"])
+                if rule is not Open.PUBLIC:
+                    # who may not is known all the same: the page that says so is his
+                    known = await self._known(scope)
+                    receive = await _let_through(known, rule, receive)
             except Problem as problem:
-                await self._refused(scope, problem)(scope, receive, send)
+                await self._refused(known, problem)(known, receive, send)
                 return
+            scope = known
         await self.app(scope, receive, send)
 
-    async def _let_through(self, scope: Scope, receive: Receive) -> tuple[Scope, Receive]:
-        rule = self._rules.of(scope["method"], scope["path"])
-        if rule is Open.PUBLIC:
-            return scope, receive
-        headers = dict(scope["headers"])
-        presented = await self._credentials().presented(headers)
+    async def _known(self, scope: Scope) -> Scope:
+        presented = await self._credentials().presented(dict(scope["headers"]))
         if presented is None:
             raise Problem("not-signed-in", headers={"WWW-Authenticate": "Bearer"})
-        if isinstance(rule, Action):
-            demand(presented.actor, rule)
-        if presented.token is not None and scope["method"] not in _SAFE:
-            receive = await demand_own_page(presented.token, headers, receive)
         state = {**scope.get("state", {}), "actor": presented.actor, "token": presented.token}
-        return {**scope, "state": state}, receive
+        return {**scope, "state": state}
+
+
+async def _let_through(scope: Scope, rule: Rule, receive: Receive) -> Receive:
+    """Let a request pass whose sender may, and whose form is of our own page."""
+    actor, token = scope["state"]["actor"], scope["state"]["token"]
+    if isinstance(rule, Action):
+        demand(actor, rule)
+    if token is not None and scope["method"] not in _SAFE:
+        return await demand_own_page(token, dict(scope["headers"]), receive)
+    return receive
 
 
 def _plainly(_: Scope, problem: Problem) -> Response:

@@ -90,3 +90,8 @@ def test_whose_page_it_is_not_is_told_in_words(visit: Callable[..., Any]) -> Non
     answer = page.goto("/console/map")
     assert answer.status == 403
     assert "无权" in page.inner_text(".problem")
+    # he is known all the same: his name, his pages and the notice stand where they stand
+    assert "test.auditor" in page.inner_text(".who")
+    page.locator("header nav a").first.click()
+    page.wait_for_selector("main h1")
+    assert page.locator(".problem").count() == 0
