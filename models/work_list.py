@@ -1,11 +1,10 @@
 """The order of a shift: preventable loss times the chance to prevent it, per officer-minute.
 
 The score is what was suspected before anybody spoke to the citizen; what he said since counts too
-(`Rates.suspicion`). Each citizen may be helped in several ways;
-the list takes for each the way that buys most per minute, and the citizens by what that buys.
-Dearer ways that would add a little with minutes to spare are not taken: more warnings come before
-the shift ends, and who was not reached is tried again. `forewarn experiment shift` measures this
-order beside others.
+(`Rates.suspicion`). Each citizen may be helped in several ways; the list takes for each the way
+that buys most per minute, and the citizens by what that buys. Dearer ways that would add a little
+with minutes to spare are not taken: more warnings come before the shift ends, and who was not
+reached is tried again. `forewarn experiment shift` measures this order beside others.
 
 References
 ----------

@@ -1,7 +1,6 @@
 """How often each way succeeds, and talks settle a case, learnt from closed cases."""
 
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import CTE, Select, func, null, select
 from sqlalchemy import case as when
@@ -38,8 +37,8 @@ async def learnt_chances(
     query = select(*went.c, func.count()).group_by(*went.c).order_by(*went.c)
     rows = await connection.execute(query)
     counted = (rates or Rates()).count({tuple(row[:4]): row[4] for row in rows})
-    talks = (await connection.execute(_last_talks(closed))).all()
-    return counted.settle(len(talks), sum(talk.doubts_before for talk in talks))
+    cleared, unsettled = (await connection.execute(_settled(closed))).one()
+    return counted.settle(cleared, unsettled)
 
 
 def _closed(since: datetime) -> CTE:
@@ -60,13 +59,15 @@ def _closed(since: datetime) -> CTE:
     )
 
 
-def _last_talks(closed: CTE) -> Select[Any]:
-    """Each false alarm's last talk, which showed it, and the doubts before."""
-    doubts = func.count().filter(~closed.c.believed).over(partition_by=closed.c.case_id)
-    own = when((closed.c.believed.is_(False), 1), else_=0)
-    return (
-        select(closed, (doubts - own).label("doubts_before"))
-        .ext(distinct_on(closed.c.case_id))
-        .where(closed.c.reached, closed.c.outcome == OutcomeKind.FALSE_ALARM)
-        .order_by(closed.c.case_id, closed.c.at.desc(), closed.c.attempt_id.desc())
+def _settled(closed: CTE) -> Select[int, int]:
+    """Of the false alarms: talks that showed it, each case's last, and doubts before those."""
+    later = func.lead(closed.c.case_id).over(
+        partition_by=closed.c.case_id, order_by=(closed.c.at, closed.c.attempt_id)
     )
+    talks = (
+        select(closed.c.believed, later.is_(None).label("last"))
+        .where(closed.c.reached, closed.c.outcome == OutcomeKind.FALSE_ALARM)
+        .subquery()
+    )
+    doubts = func.count().filter(~talks.c.last, ~talks.c.believed)
+    return select(func.count().filter(talks.c.last), doubts).select_from(talks)
