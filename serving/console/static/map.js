@@ -100,7 +100,15 @@ class RiskMap extends HTMLElement {
     await Promise.all([this.#city(board.dataset.city), this.#risk(board.dataset.cells)]);
     this.#choose(document.querySelector("#explanation").dataset.cell);
     this.#plan(document.querySelector("#plan-drawn"));
+    await this.#idle(); // until then no cell can be clicked
     this.dataset.drawn = board.dataset.cells; // for whoever waits for it
+  }
+
+  #idle() {
+    return new Promise((resolve) => {
+      this.#map.once("idle", resolve);
+      this.#map.triggerRepaint(); // without a frame to come there would be no word of it
+    });
   }
 
   async #city(address) {
