@@ -4,9 +4,8 @@ Two cases are as alike as the contributions of their leading decisions: what rai
 score, in log-odds, added up by topic; the distance is Euclid's. SQL gathers closed cases with the
 reasons that were recorded of them, the strongest five topics each. The `NEAR` nearest by those are
 compared again by all contributions, which the model of this case's leading decision finds in the
-vectors that were kept (path-dependent TreeSHAP, 1-2 ms a vector and 30 ms a page with the model of
-the demonstration; a vector once compared is remembered). Where that model is gone, or one of the
-vectors is of other features, what was recorded counts alone.
+vectors that were kept (path-dependent TreeSHAP; a vector once compared is remembered). Where that
+model is gone, or one of the vectors is of other features, what was recorded counts alone.
 
 References
 ----------

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy.dialects.postgresql import insert
 
 from serving.access import ACCOUNTS
+from serving.access.roles import Actor
 from serving.cases.admission import admit
 from serving.cases.case import Case
 from serving.cases.config import CaseConfig
@@ -99,3 +100,16 @@ def opened(
         return next(case for case in database.cases() if case.subscriber == subscriber)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def acting() -> Callable[[Any, Actor], Any]:
+    """An application behind a gate that says who asks."""
+
+    def by(app: Any, actor: Actor) -> Any:
+        async def asked(scope: Any, receive: Any, send: Any) -> None:
+            await app({**scope, "state": {"actor": actor, "token": None}}, receive, send)
+
+        return asked
+
+    return by

@@ -136,16 +136,6 @@ def test_a_case_of_another_district_has_no_mark(
 # --- the stream
 
 
-class As:
-    """What the gate does: it says who asks."""
-
-    def __init__(self, app: Any, actor: Actor) -> None:
-        self.app, self.actor = app, actor
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        await self.app({**scope, "state": {"actor": self.actor, "token": None}}, receive, send)
-
-
 @pytest.fixture(scope="module")
 def app() -> Any:
     if not Assets.of().built:
@@ -154,7 +144,7 @@ def app() -> Any:
 
 
 @pytest.fixture
-def listen(app: Any, database: Any, config: Any, now: datetime) -> Callable[..., Any]:
+def listen(app: Any, acting: Any, database: Any, config: Any, now: datetime) -> Callable[..., Any]:
     """What a page hears while something is done: the stream is ended after a moment."""
 
     def run(case_id: str, done: Any = None, by: Actor = LI, seen: str = "") -> Any:
@@ -171,7 +161,7 @@ def listen(app: Any, database: Any, config: Any, now: datetime) -> Callable[...,
                 await asyncio.sleep(0.4)
                 await live.close()
 
-            transport = httpx.ASGITransport(As(app, by))
+            transport = httpx.ASGITransport(acting(app, by))
             async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
                 path = f"/console/cases/{case_id}/live"
                 answer, _ = await asyncio.gather(client.get(path, params={"seen": seen}), work())

@@ -35,23 +35,15 @@ NAMES = Pseudonymiser(b"a key for tests only, 32 bytes at least")
 KEY = "0123456789abcdef"
 
 
-class As:
-    """What the gate does: it says who asks."""
-
-    def __init__(self, app: Any, actor: Actor) -> None:
-        self.app, self.actor = app, actor
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        await self.app({**scope, "state": {"actor": self.actor, "token": None}}, receive, send)
-
-
 @pytest.fixture(scope="module")
 def app() -> Any:
     return create(Pages.of(Assets.of()))
 
 
 @pytest.fixture
-def ask(app: Any, database: Any, config: Any, now: Any) -> Callable[..., httpx.Response]:
+def ask(
+    app: Any, acting: Any, database: Any, config: Any, now: Any
+) -> Callable[..., httpx.Response]:
     def run(
         path: str, fields: Any = None, by: Actor = LI, minute: float = 0, tongue: str = "en"
     ) -> httpx.Response:
@@ -59,7 +51,7 @@ def ask(app: Any, database: Any, config: Any, now: Any) -> Callable[..., httpx.R
             clock = now + timedelta(minutes=minute)
             app.state.cases = CaseRoom(engine, config, lambda: clock)
             app.state.numbers, app.state.live = Numbers(NAMES), Live(engine.url)
-            transport = httpx.ASGITransport(As(app, by))
+            transport = httpx.ASGITransport(acting(app, by))
             cookies = {"forewarn_tongue": tongue}
             async with httpx.AsyncClient(
                 transport=transport, base_url="http://test", cookies=cookies
@@ -447,14 +439,14 @@ def test_an_address_the_database_cannot_hold_is_told_in_words(ask: Any, path: st
 
 
 def test_a_page_that_is_slow_to_draw_holds_up_no_other_record(
-    app: Any, database: Any, opened: Any, config: Any, now: Any
+    app: Any, acting: Any, database: Any, opened: Any, config: Any, now: Any
 ) -> None:
     """The audit log's lock is the whole city's: it is taken last."""
     case = opened()
 
     async def work(engine: AsyncEngine) -> bool:
         app.state.cases = CaseRoom(engine, config, lambda: now)
-        transport = httpx.ASGITransport(As(app, LI))
+        transport = httpx.ASGITransport(acting(app, LI))
         async with (
             httpx.AsyncClient(transport=transport, base_url="http://test") as client,
             engine.connect() as other,
